@@ -1,0 +1,95 @@
+// What is known of one image: its objects' ids, names and attributes in each version, kept for ever once
+// seen, so that names and attributes are served with the source away. Built on the same engine as the
+// redirect store (table.h); same strand, job and needs_load rules.
+//
+// Ids (ObjectId without the top bit) are digests of the path, so every host gives the same object the same
+// id. An id may be shown to a client only once it is durable: wait for the ticket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/file.h"
+#include "cache/ids.h"
+#include "cache/store.h"
+#include "rpc/base/loop.h"
+#include "rpc/base/result.h"
+
+namespace rowan::cache {
+
+struct ImageAttributes {
+  FileKind kind = FileKind::regular;
+  std::uint32_t mode = 0, nlink = 1, uid = 0, gid = 0;
+  std::uint64_t size = 0, used = 0;
+  std::uint32_t rdev_major = 0, rdev_minor = 0;
+  WallTime atime, mtime, ctime;
+  std::uint64_t source_fileid = 0;   // the source's own; joins hard links, detects replaced files
+  friend bool operator==(const ImageAttributes&, const ImageAttributes&) = default;
+};
+
+struct ImageObject {
+  ObjectId id = no_object;
+  ObjectId parent = no_object;       // of the first name seen
+  std::string name;
+  ImageAttributes attributes;
+  std::string source_handle;         // opaque bytes of the source (an NFS handle; empty for a local directory)
+  std::optional<std::string> target; // symlink, once read
+  bool drifted = false;              // new blocks of it are refused
+};
+
+// A name as the source told it.
+struct SourceEntry {
+  std::string name;
+  ImageAttributes attributes;
+  std::string source_handle;
+};
+
+struct Listing {                      // one page, in the fixed order
+  struct Entry { std::uint64_t position; std::string name; ObjectId child; };
+  std::vector<Entry> entries;
+  bool complete = false;              // no entry follows, and none will
+  std::string source_cursor;          // where the source goes on, when !complete and the page ran dry
+};
+
+class Catalog {
+ public:
+  static Result<std::unique_ptr<Catalog>> open(Directory& directory);
+  virtual ~Catalog() = default;
+
+  // not_found: never seen in that version.
+  virtual Result<ImageObject> object(VersionId version, ObjectId id) = 0;
+  // The child; no_object if it is known to be absent; not_found if the source must be asked.
+  virtual Result<ObjectId> lookup(VersionId version, ObjectId directory, std::string_view name) = 0;
+  virtual Result<Listing> list(VersionId version, ObjectId directory, std::uint64_t after_position, std::size_t limit) = 0;
+  // Root-relative path for messages and for finding an object again after STALE: "/usr/bin/cc".
+  virtual Result<std::string> path(ObjectId id) = 0;
+
+  // What the source told. Known facts are never replaced (immutable by contract); a contradiction is drift, for
+  // the caller to report. Each returns the ticket after which the ids in it may be shown.
+  virtual Result<Ticket> add_root(VersionId version, const SourceEntry& root) = 0;
+  virtual Result<Ticket> add_entry(VersionId version, ObjectId directory, const SourceEntry& entry) = 0;
+  virtual Result<Ticket> add_absent(VersionId version, ObjectId directory, std::string_view name) = 0;
+  // The next page of a listing: appended in this order. `cursor` as Listing::source_cursor; `last`: the end.
+  virtual Result<Ticket> add_page(VersionId version, ObjectId directory, const std::vector<SourceEntry>& entries,
+                                  std::string cursor, bool last) = 0;
+  virtual Result<Ticket> add_target(VersionId version, ObjectId symlink, std::string target) = 0;
+  virtual Result<Ticket> set_handle(VersionId version, ObjectId id, std::string source_handle) = 0;
+  virtual Result<Ticket> set_drifted(VersionId version, ObjectId id) = 0;
+  virtual std::uint64_t object_count(VersionId version) const = 0;
+  virtual std::uint64_t known_bytes(VersionId version) const = 0;   // sum of sizes of regular files seen
+  virtual Result<Ticket> remove_version(VersionId version) = 0;
+
+  virtual void want_durable(Ticket ticket) = 0;
+  virtual Ticket durable() const = 0;
+  virtual const std::optional<Error>& failure() const = 0;
+  virtual std::unique_ptr<Job> take_load() = 0;
+  virtual std::unique_ptr<Job> next_job() = 0;
+  virtual void complete(std::unique_ptr<Job> job) = 0;
+  virtual bool busy() const = 0;
+};
+
+}  // namespace rowan::cache

@@ -1,0 +1,1 @@
+#include "rpc/nfs3.h"
