@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ class File {
   virtual Result<std::size_t> read_cached(std::uint64_t offset, ByteSpan into) const = 0;
   // All or an error; after an error any part may have been written.
   virtual Result<void> write_at(std::uint64_t offset, ByteView bytes) = 0;
+  // The same for pieces that lie one after the other on disk and anywhere in memory.
+  virtual Result<void> write_gather(std::uint64_t offset, std::span<const ByteView> pieces) = 0;
   virtual Result<void> sync() = 0;                    // fdatasync: data, and the size needed to read it back
   virtual Result<std::uint64_t> size() const = 0;
   virtual Result<void> truncate(std::uint64_t size) = 0;
