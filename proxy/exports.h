@@ -1,0 +1,62 @@
+// The appliances that one strand serves, and owns. NFS calls find theirs by the id in the handle, MOUNT by
+// name. Found appliances stay valid until remove().
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "cache/ids.h"
+#include "proxy/appliance.h"
+
+namespace rowan::proxy {
+
+class Exports {
+ public:
+  // Null if there is none. A short list is searched: the ids of thousands of appliances fit a few pages,
+  // and the service remembers what it found by handle.
+  Appliance* find(cache::ApplianceId id) const {
+    for (const auto& appliance : appliances_) {
+      if (appliance->settings().id == id) return appliance.get();
+    }
+    return nullptr;
+  }
+  Appliance* find(std::string_view name) const {
+    for (const auto& appliance : appliances_) {
+      if (appliance->settings().name == name) return appliance.get();
+    }
+    return nullptr;
+  }
+  // In the order they were added.
+  std::vector<Appliance*> all() const {
+    std::vector<Appliance*> found;
+    for (const auto& appliance : appliances_) found.push_back(appliance.get());
+    return found;
+  }
+
+  // exists: an appliance of that name or id is there already.
+  Result<void> add(std::unique_ptr<Appliance> appliance) {
+    const ApplianceSettings& settings = appliance->settings();
+    if (find(settings.id) != nullptr || find(settings.name) != nullptr) {
+      return Error(Errc::exists, "appliance " + settings.name);
+    }
+    appliances_.push_back(std::move(appliance));
+    return {};
+  }
+  // Takes the appliance out, null if there is none: calls that come now find nothing (STALE). Those in flight
+  // go on, so await its close() before destroying it.
+  std::unique_ptr<Appliance> remove(cache::ApplianceId id) {
+    for (auto it = appliances_.begin(); it != appliances_.end(); ++it) {
+      if ((*it)->settings().id != id) continue;
+      std::unique_ptr<Appliance> taken = std::move(*it);
+      appliances_.erase(it);
+      return taken;
+    }
+    return nullptr;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Appliance>> appliances_;
+};
+
+}  // namespace rowan::proxy
