@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cache/file.h"
@@ -73,23 +74,59 @@ struct StoreOptions {
   std::uint64_t quota_bytes = 0;    // 0: none; exceeding it is Errc::quota
 };
 
-// A group of changes that happen together or not at all.
+// A group of changes that happen together or not at all. Only a list: apply() gives it meaning.
 class Transaction {
  public:
-  void put_object(ObjectId id, ObjectRecord record);
+  struct Step {
+    enum class Kind : std::uint8_t { put_object, remove_object, put_name, erase_name, write, truncate };
+    Kind kind = Kind::put_object;
+    ObjectId id = no_object;          // the object, or the directory of a name
+    std::uint64_t offset = 0;         // write: where; truncate: the size
+    ByteView bytes;                   // write: borrowed until apply() has returned a ticket
+    std::string name;                 // put_name, erase_name
+    NameRecord name_record;           // put_name
+    ObjectRecord record;              // put_object, remove_object
+  };
+
+  void put_object(ObjectId id, ObjectRecord record) {
+    Step& step = add(Step::Kind::put_object, id);
+    step.record = std::move(record);
+  }
   // Tombstones an image object, forgets a local one (its id is never reused), drops all its extents.
-  void remove_object(ObjectId id, ObjectRecord last);
-  void put_name(ObjectId directory, std::string name, NameRecord record);
-  void erase_name(ObjectId directory, std::string name);   // back to what the image shows
+  void remove_object(ObjectId id, ObjectRecord last) {
+    Step& step = add(Step::Kind::remove_object, id);
+    step.record = std::move(last);
+  }
+  void put_name(ObjectId directory, std::string name, NameRecord record) {
+    Step& step = add(Step::Kind::put_name, directory);
+    step.name = std::move(name);
+    step.name_record = record;
+  }
+  void erase_name(ObjectId directory, std::string name) {  // back to what the image shows
+    Step& step = add(Step::Kind::erase_name, directory);
+    step.name = std::move(name);
+  }
   // Redirects a range. The bytes are copied by apply(). The object's record must be put as well if its size,
   // times or anything else change.
-  void write(ObjectId id, std::uint64_t offset, ByteView bytes);
+  void write(ObjectId id, std::uint64_t offset, ByteView bytes) {
+    Step& step = add(Step::Kind::write, id);
+    step.offset = offset;
+    step.bytes = bytes;
+  }
   // Drops local extents at and beyond `size`.
-  void truncate(ObjectId id, std::uint64_t size);
+  void truncate(ObjectId id, std::uint64_t size) {
+    Step& step = add(Step::Kind::truncate, id);
+    step.offset = size;
+  }
+  const std::vector<Step>& steps() const { return steps_; }
 
  private:
-  friend class Store;
-  struct Step;
+  Step& add(Step::Kind kind, ObjectId id) {
+    Step& step = steps_.emplace_back();
+    step.kind = kind;
+    step.id = id;
+    return step;
+  }
   std::vector<Step> steps_;
 };
 
