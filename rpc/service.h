@@ -2,11 +2,15 @@
 // may borrow from the call's record, which lives until the task ends.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "rpc/base/check.h"
 #include "rpc/base/clock.h"
 #include "rpc/base/task.h"
 #include "rpc/nfs3.h"
@@ -24,10 +28,38 @@ std::string ip_to_string(const PeerAddress& peer);
 
 // AUTH_SYS credentials (RFC 5531, appendix A); AUTH_NONE arrives as nobody.
 inline constexpr std::uint32_t nobody_id = 65534;
+inline constexpr std::size_t max_groups = 16;
+
+// Supplementary groups, kept in place: a call's credentials allocate nothing. Looks like a vector.
+class GroupList {
+ public:
+  GroupList() = default;
+  GroupList(std::initializer_list<std::uint32_t> ids) {
+    for (std::uint32_t id : ids) push_back(id);
+  }
+  void push_back(std::uint32_t id) {
+    CHECK_LT(size_, max_groups);
+    ids_[size_++] = id;
+  }
+  void clear() { size_ = 0; }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  const std::uint32_t* begin() const { return ids_.data(); }
+  const std::uint32_t* end() const { return ids_.data() + size_; }
+  std::uint32_t operator[](std::size_t index) const { return ids_[index]; }
+  friend bool operator==(const GroupList& a, const GroupList& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+
+ private:
+  std::size_t size_ = 0;
+  std::array<std::uint32_t, max_groups> ids_{};
+};
+
 struct Credentials {
   std::uint32_t uid = nobody_id;
   std::uint32_t gid = nobody_id;
-  std::vector<std::uint32_t> groups;  // at most 16
+  GroupList groups;
   bool authenticated = false;         // true with AUTH_SYS
 };
 
