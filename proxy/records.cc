@@ -1,0 +1,219 @@
+#include "proxy/records.h"
+
+#include <cstdio>
+#include <optional>
+#include <set>
+
+#include "proxy/json.h"
+#include "proxy/names.h"
+
+namespace rowan::proxy {
+namespace {
+
+constexpr std::uint64_t record_format = 1;
+
+// FNV-1a, 64 bits: a few hundred bytes, read by people and scripts; no library needed to recompute
+// it.
+std::uint64_t record_sum(std::string_view text) {
+  std::uint64_t sum = 0xcbf29ce484222325u;
+  for (char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return sum;
+}
+
+std::optional<std::uint64_t> parse_hex_id(std::string_view text) {
+  if (text.size() != 16) return std::nullopt;
+  std::uint64_t id = 0;
+  for (char c : text) {
+    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return std::nullopt;
+    id = id << 4 | static_cast<std::uint64_t>(digit);
+  }
+  return id;
+}
+
+std::string hex_bytes(ByteView bytes) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (std::byte value : bytes) {
+    text += digits[std::to_integer<unsigned>(value) >> 4];
+    text += digits[std::to_integer<unsigned>(value) & 15];
+  }
+  return text;
+}
+
+Result<void> parse_key(const std::string& text, ApplianceKey& key) {
+  if (text.size() != 2 * key.size())
+    return Error(Errc::malformed, "member 'key' must be 64 hexadecimal digits");
+  for (std::size_t word = 0; word < key.size() / 8; ++word) {
+    auto value = parse_hex_id(std::string_view(text).substr(16 * word, 16));
+    if (!value) return Error(Errc::malformed, "member 'key' must be 64 hexadecimal digits");
+    store_be(key.data() + 8 * word, *value);
+  }
+  return {};
+}
+
+Result<std::uint64_t> id_member(const Json& object, std::string_view key) {
+  TRY(std::string text, text_member(object, key));
+  auto id = parse_hex_id(text);
+  if (!id || *id == 0)
+    return Error(Errc::malformed, "member '" + std::string(key) + "' is not an id");
+  return *id;
+}
+
+Result<std::string> name_member(const Json& object, std::string_view key) {
+  TRY(std::string name, text_member(object, key));
+  TRY_VOID(check_name(key, name));
+  return name;
+}
+
+// Seconds; a clock before 1970 is not worth a signed member.
+Result<std::int64_t> time_member(const Json& object) {
+  TRY(std::uint64_t seconds, number_member(object, "created"));
+  if (seconds > static_cast<std::uint64_t>(INT64_MAX))
+    return Error(Errc::malformed, "member 'created' is no time");
+  return static_cast<std::int64_t>(seconds);
+}
+std::uint64_t time_value(std::int64_t seconds) {
+  return seconds < 0 ? 0 : static_cast<std::uint64_t>(seconds);
+}
+
+std::string seal(std::string_view kind, const Json& record) {
+  Json envelope;
+  envelope["format"] = record_format;
+  envelope["kind"] = kind;
+  envelope["sum"] = hex_id(record_sum(json_line(record)));
+  envelope["record"] = record;
+  return json_pretty(envelope) + "\n";
+}
+
+// The record inside, once kind, format and checksum are right.
+Result<Json> unseal(std::string_view kind, std::string_view text) {
+  TRY(Json envelope, parse_json(text));
+  TRY(std::uint64_t format, number_member(envelope, "format"));
+  if (format != record_format) {
+    return Error(Errc::not_supported,
+                 "format " + std::to_string(format) +
+                     " is not known to this rowan; use the version that wrote it");
+  }
+  TRY(std::string found, text_member(envelope, "kind"));
+  if (found != kind) return Error(Errc::malformed, "is a record of kind '" + found + "'");
+  TRY(std::string sum, text_member(envelope, "sum"));
+  if (!has_member(envelope, "record")) return Error(Errc::malformed, "member 'record' is missing");
+  Json record = envelope["record"];
+  if (sum != hex_id(record_sum(json_line(record))))
+    return Error(Errc::malformed, "its checksum is wrong");
+  return record;
+}
+
+// Bytes from disk that are wrong are corrupt, whatever the reader below called them.
+template <class T>
+Result<T> as_corrupt(Result<T> result) {
+  if (result || result.failed_with(Errc::not_supported)) return result;
+  return Error(Errc::corrupt, std::move(result.error().detail));
+}
+
+Result<ImageVersion> read_version(const Json& object) {
+  ImageVersion version;
+  TRY(version.label, name_member(object, "version"));
+  TRY(std::uint64_t id, id_member(object, "id"));
+  version.id = cache::VersionId{id};
+  TRY(version.source, text_member(object, "source"));
+  TRY(version.created, time_member(object));
+  return version;
+}
+
+Result<ImageRecord> read_image(std::string_view text) {
+  TRY(Json record, unseal("image", text));
+  ImageRecord image;
+  TRY(image.name, name_member(record, "name"));
+  if (!has_member(record, "versions") || !record["versions"].is_array() ||
+      record["versions"].empty()) {
+    return Error(Errc::malformed, "member 'versions' must be a list that is not empty");
+  }
+  std::set<std::string> labels;
+  for (const Json& entry : record["versions"]) {
+    TRY(ImageVersion version, read_version(entry));
+    if (!labels.insert(version.label).second)
+      return Error(Errc::malformed, "version '" + version.label + "' twice");
+    image.versions.push_back(std::move(version));
+  }
+  return image;
+}
+
+Result<ApplianceRecord> read_appliance(std::string_view text) {
+  TRY(Json record, unseal("appliance", text));
+  ApplianceRecord appliance;
+  TRY(appliance.name, name_member(record, "name"));
+  TRY(std::uint64_t id, id_member(record, "id"));
+  appliance.id = cache::ApplianceId{id};
+  TRY(std::string key, text_member(record, "key"));
+  TRY_VOID(parse_key(key, appliance.key));
+  TRY(appliance.fsid, id_member(record, "fsid"));
+  TRY(appliance.image, name_member(record, "image"));
+  TRY(appliance.version, name_member(record, "version"));
+  TRY(appliance.allow, texts_member(record, "allow"));
+  TRY(appliance.quota_bytes, number_member(record, "quota"));
+  TRY(std::string durability, text_member(record, "durability"));
+  TRY(appliance.durability, parse_durability(durability));
+  TRY(appliance.root_squash, flag_member(record, "root_squash"));
+  TRY(appliance.created, time_member(record));
+  return appliance;
+}
+
+}  // namespace
+
+std::string_view to_string(Durability durability) {
+  return durability == Durability::sync ? "sync" : "async";
+}
+
+Result<Durability> parse_durability(std::string_view text) {
+  if (text == "sync") return Durability::sync;
+  if (text == "async") return Durability::async;
+  return Error(Errc::usage, "'" + std::string(text) + "' is not a durability; use sync or async");
+}
+
+std::string hex_id(std::uint64_t id) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(id));
+  return text;
+}
+
+std::string encode_record(const ImageRecord& image) {
+  Json record;
+  record["name"] = image.name;
+  record["versions"] = Json::array();
+  for (const ImageVersion& version : image.versions) {
+    Json entry;
+    entry["version"] = version.label;
+    entry["id"] = hex_id(static_cast<std::uint64_t>(version.id));
+    entry["source"] = version.source;
+    entry["created"] = time_value(version.created);
+    record["versions"].push_back(entry);
+  }
+  return seal("image", record);
+}
+
+std::string encode_record(const ApplianceRecord& appliance) {
+  Json record;
+  record["name"] = appliance.name;
+  record["id"] = hex_id(static_cast<std::uint64_t>(appliance.id));
+  record["key"] = hex_bytes(appliance.key);
+  record["fsid"] = hex_id(appliance.fsid);
+  record["image"] = appliance.image;
+  record["version"] = appliance.version;
+  record["allow"] = appliance.allow;
+  record["quota"] = appliance.quota_bytes;
+  record["durability"] = to_string(appliance.durability);
+  record["root_squash"] = appliance.root_squash;
+  record["created"] = time_value(appliance.created);
+  return seal("appliance", record);
+}
+
+Result<ImageRecord> decode_image_record(std::string_view text) {
+  return as_corrupt(read_image(text));
+}
+Result<ApplianceRecord> decode_appliance_record(std::string_view text) {
+  return as_corrupt(read_appliance(text));
+}
+
+}  // namespace rowan::proxy

@@ -1,0 +1,56 @@
+// What is kept of images and appliances besides their data: durable, versioned, checksummed text.
+//
+// A record is one JSON object, {"format": 1, "kind": "appliance", "sum": "...", "record": {...}},
+// so that a person can read it; `sum` is the checksum of the compact text of `record`, so that a
+// flipped bit in a key or an id is found before a handle is made from it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/ids.h"
+#include "proxy/appliance.h"
+#include "rpc/base/result.h"
+
+namespace rowan::proxy {
+
+struct ImageVersion {
+  std::string label;         // "1", "2", or the operator's word
+  cache::VersionId id{};     // names it in the catalogue and the block cache
+  std::string source;        // nfs://... or an absolute directory
+  std::int64_t created = 0;  // seconds since 1970, UTC
+};
+
+struct ImageRecord {
+  std::string name;
+  std::vector<ImageVersion> versions;  // oldest first; never empty
+};
+
+std::string_view to_string(Durability durability);
+Result<Durability> parse_durability(std::string_view text);
+
+struct ApplianceRecord {
+  std::string name;
+  cache::ApplianceId id{};
+  ApplianceKey key{};  // of its handles' MAC; never shown
+  std::uint64_t fsid = 0;
+  std::string image, version;
+  std::vector<std::string> allow;  // CIDR; empty: loopback only
+  std::uint64_t quota_bytes = 0;   // 0: none
+  Durability durability = Durability::sync;
+  bool root_squash = false;
+  std::int64_t created = 0;
+};
+
+std::string encode_record(const ImageRecord& record);
+std::string encode_record(const ApplianceRecord& record);
+// corrupt: not such a record, or damaged; not_supported: of a later format.
+Result<ImageRecord> decode_image_record(std::string_view text);
+Result<ApplianceRecord> decode_appliance_record(std::string_view text);
+
+// A 64-bit id as 16 hexadecimal digits: JSON numbers above 2^53 do not survive every reader.
+std::string hex_id(std::uint64_t id);
+
+}  // namespace rowan::proxy
