@@ -1,0 +1,1 @@
+"""The end-to-end laboratory: real servers, real clients and a virtual machine in one sandbox."""

@@ -1,0 +1,69 @@
+"""The image server: nfs-ganesha, unmodified, NFSv3 over TCP, with the port mapper it insists on."""
+
+import os
+
+from lab.child import port_answers, wait_until
+
+CORE = """
+NFS_CORE_PARAM {{
+  NFS_Port = {port}; MNT_Port = {mount_port}; Protocols = 3; NFS_Protocols = 3;
+  Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false;
+  mount_path_pseudo = false;
+}}
+LOG {{ Default_Log_Level = MAJ; }}
+"""
+EXPORT = """
+EXPORT {{
+  Export_Id = {number}; Path = {path}; Pseudo = {path}; Access_Type = {access}; Protocols = 3;
+  Transports = TCP; SecType = sys; Squash = No_Root_Squash; Disable_ACL = true;
+  FSAL {{ Name = VFS; }}
+}}
+"""
+
+
+class Ganesha:
+    """Exports `trees` (paths), read-only unless `access` says RW. One per sandbox."""
+
+    def __init__(self, story, trees, access="RO", port=12049, mount_port=12048):
+        self.port, self.mount_port = port, mount_port
+        self.story = story
+        self.directory = story.directory("ganesha")
+        self.config = os.path.join(self.directory, "ganesha.conf")
+        with open(self.config, "w", encoding="utf-8") as out:
+            out.write(CORE.format(port=port, mount_port=mount_port))
+            for number, path in enumerate(trees, start=1):
+                out.write(EXPORT.format(number=number, path=path, access=access))
+        self.child = None
+        self.start()
+
+    def start(self):
+        self._start_port_mapper()
+        for folder in ("/run/ganesha", "/var/run/ganesha"):
+            os.makedirs(folder, exist_ok=True)
+        log = os.path.join(self.directory, "log")
+        self.child = self.story.start("ganesha", [
+            "ganesha.nfsd", "-F", "-f", self.config, "-L", log,
+            "-p", os.path.join(self.directory, "pid")], log_path=log)
+        self.child.wait_port(self.port)
+        self.child.wait_port(self.mount_port)
+
+    def _start_port_mapper(self):
+        if port_answers(111):
+            return
+        os.makedirs("/run/rpcbind", exist_ok=True)
+        self.story.start("rpcbind", ["rpcbind", "-f"])
+        wait_until(lambda: port_answers(111), 10, "rpcbind on port 111")
+
+    def stop(self):
+        # Its orderly end takes longer than a test should; its clients see the same either way.
+        self.child.kill()
+
+    def pause(self):
+        self.child.pause()
+
+    def resume(self):
+        self.child.resume()
+
+    def url(self, tree):
+        """The source as `rowan` and libnfs write it."""
+        return f"nfs://127.0.0.1{tree}?nfsport={self.port}&mountport={self.mount_port}"
