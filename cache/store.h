@@ -1,5 +1,5 @@
-// The redirect store of one appliance: everything it has changed, by object, versioned. Semantics of files
-// (what a truncated image file shows) live here; semantics of NFS (who may) do not.
+// The redirect store of one appliance: everything it has changed, by object, versioned. Semantics
+// of files (what a truncated image file shows) live here; semantics of NFS (who may) do not.
 //
 // Strand, jobs, needs_load, tickets and failure: as in table.h.
 #pragma once
@@ -22,22 +22,28 @@
 
 namespace rowan::cache {
 
-// Numbers are those of ftype3, so that no translation table is needed; this folder knows nothing else of NFS.
-enum class FileKind : std::uint8_t { regular = 1, directory = 2, block = 3, character = 4, symlink = 5, socket = 6, fifo = 7 };
+// Numbers are those of ftype3, so that no translation table is needed; this folder knows nothing
+// else of NFS.
+enum class FileKind : std::uint8_t {
+  regular = 1, directory = 2, block = 3, character = 4, symlink = 5, socket = 6, fifo = 7
+};
 
-// A changed object, whole. A file's bytes are: local extents where there are any; else the image's below
-// `base_size`; else zeros.
+// A changed object, whole. A file's bytes are: local extents where there are any; else the image's
+// below `base_size`; else zeros.
 struct ObjectRecord {
   FileKind kind = FileKind::regular;
-  bool removed = false;             // its last name is gone: handles are STALE (a tombstone for an image object)
+  // its last name is gone: handles are STALE (a tombstone for an image object)
+  bool removed = false;
   std::uint32_t mode = 0;           // low 12 bits
   std::uint32_t nlink = 1;
   std::uint32_t uid = 0, gid = 0;
   std::uint64_t size = 0;
   std::uint32_t rdev_major = 0, rdev_minor = 0;
   WallTime atime, mtime, ctime;
-  std::uint64_t base_size = 0;      // how much of the image's content still shows; 0 for local objects
-  ObjectId parent = no_object;      // a directory's "..": others: where its first name was (to name damage)
+  // how much of the image's content still shows; 0 for local objects
+  std::uint64_t base_size = 0;
+  // a directory's "..": others: where its first name was (to name damage)
+  ObjectId parent = no_object;
   std::string name;                 // that name
   std::string target;               // symlink
   std::optional<std::array<std::byte, 8>> exclusive_verifier;
@@ -46,7 +52,8 @@ struct ObjectRecord {
 // A name in a directory that differs from the image.
 struct NameRecord {
   ObjectId child = no_object;       // no_object: a whiteout, the image's name is hidden
-  std::uint64_t sequence = 0;       // listing order of local names; never reused within the store; 0 for a whiteout
+  // listing order of local names; never reused within the store; 0 for a whiteout
+  std::uint64_t sequence = 0;
 };
 struct NamedEntry {
   std::string name;
@@ -58,8 +65,9 @@ struct Extent {
   enum class Kind : std::uint8_t { local, base, zero };
   std::uint64_t offset = 0, length = 0;
   Kind kind = Kind::zero;
-  DataPointer data;                 // local: where the run's first piece lies
-  std::uint64_t data_skip = 0;      // bytes of that piece before `offset`
+  // Local only: the disk block that holds the byte at `offset`, `offset % 4096` bytes into it; one
+  // sum per block.
+  DataPointer data;
   std::vector<std::uint64_t> sums;
 };
 
@@ -74,66 +82,42 @@ struct StoreOptions {
   std::uint64_t quota_bytes = 0;    // 0: none; exceeding it is Errc::quota
 };
 
-// A group of changes that happen together or not at all. Only a list: apply() gives it meaning.
+// A group of changes that happen together or not at all, in the order given.
 class Transaction {
  public:
-  struct Step {
-    enum class Kind : std::uint8_t { put_object, remove_object, put_name, erase_name, write, truncate };
-    Kind kind = Kind::put_object;
-    ObjectId id = no_object;          // the object, or the directory of a name
-    std::uint64_t offset = 0;         // write: where; truncate: the size
-    ByteView bytes;                   // write: borrowed until apply() has returned a ticket
-    std::string name;                 // put_name, erase_name
-    NameRecord name_record;           // put_name
-    ObjectRecord record;              // put_object, remove_object
-  };
-
-  void put_object(ObjectId id, ObjectRecord record) {
-    Step& step = add(Step::Kind::put_object, id);
-    step.record = std::move(record);
-  }
-  // Tombstones an image object, forgets a local one (its id is never reused), drops all its extents.
-  void remove_object(ObjectId id, ObjectRecord last) {
-    Step& step = add(Step::Kind::remove_object, id);
-    step.record = std::move(last);
-  }
-  void put_name(ObjectId directory, std::string name, NameRecord record) {
-    Step& step = add(Step::Kind::put_name, directory);
-    step.name = std::move(name);
-    step.name_record = record;
-  }
-  void erase_name(ObjectId directory, std::string name) {  // back to what the image shows
-    Step& step = add(Step::Kind::erase_name, directory);
-    step.name = std::move(name);
-  }
-  // Redirects a range. The bytes are copied by apply(). The object's record must be put as well if its size,
-  // times or anything else change.
-  void write(ObjectId id, std::uint64_t offset, ByteView bytes) {
-    Step& step = add(Step::Kind::write, id);
-    step.offset = offset;
-    step.bytes = bytes;
-  }
+  void put_object(ObjectId id, ObjectRecord record);
+  // Tombstones an image object, forgets a local one (its id is never reused), drops all its
+  // extents. `last` becomes the tombstone.
+  void remove_object(ObjectId id, ObjectRecord last);
+  void put_name(ObjectId directory, std::string name, NameRecord record);
+  void erase_name(ObjectId directory, std::string name);   // back to what the image shows
+  // Redirects a range. `bytes` must stay valid until apply(), which copies them. The object's
+  // record must be put as well if its size, times or anything else change.
+  void write(ObjectId id, std::uint64_t offset, ByteView bytes);
   // Drops local extents at and beyond `size`.
-  void truncate(ObjectId id, std::uint64_t size) {
-    Step& step = add(Step::Kind::truncate, id);
-    step.offset = size;
-  }
+  void truncate(ObjectId id, std::uint64_t size);
+
+  bool empty() const { return steps_.empty(); }
+  void clear() { steps_.clear(); }
+
+  struct PutObject { ObjectId id; ObjectRecord record; };
+  struct RemoveObject { ObjectId id; ObjectRecord last; };
+  struct PutName { ObjectId directory; std::string name; NameRecord record; };
+  struct EraseName { ObjectId directory; std::string name; };
+  struct Write { ObjectId id; std::uint64_t offset; ByteView bytes; };
+  struct Truncate { ObjectId id; std::uint64_t size; };
+  using Step = std::variant<PutObject, RemoveObject, PutName, EraseName, Write, Truncate>;
   const std::vector<Step>& steps() const { return steps_; }
 
  private:
-  Step& add(Step::Kind kind, ObjectId id) {
-    Step& step = steps_.emplace_back();
-    step.kind = kind;
-    step.id = id;
-    return step;
-  }
   std::vector<Step> steps_;
 };
 
 class Store {
  public:
-  // Makes an empty store in an empty directory, or opens one (recovering by itself: P10). Synchronous; for a
-  // start-up thread. busy if another process has it; corrupt, naming file and place, if it cannot be trusted.
+  // Makes an empty store in an empty directory, or opens one (recovering by itself: P10).
+  // Synchronous; for a start-up thread. busy if another process has it; corrupt, naming file and
+  // place, if it cannot be trusted.
   static Result<std::unique_ptr<Store>> create(Directory& directory, const StoreOptions& options);
   static Result<std::unique_ptr<Store>> open(Directory& directory, const StoreOptions& options);
   virtual ~Store() = default;
@@ -143,20 +127,25 @@ class Store {
   // not_found: the image decides.
   virtual Result<NameRecord> name(ObjectId directory, std::string_view name) = 0;
   // Local names (no whiteouts) with a greater sequence, in order, at most `limit`.
-  virtual Result<std::vector<NamedEntry>> names_after(ObjectId directory, std::uint64_t sequence, std::size_t limit) = 0;
-  // True if the directory has any name record, whiteouts included: false lets a listing skip the look-ups.
+  virtual Result<std::vector<NamedEntry>> names_after(
+      ObjectId directory, std::uint64_t sequence, std::size_t limit) = 0;
+  // True if the directory has any name record, whiteouts included: false lets a listing skip the
+  // look-ups.
   virtual Result<bool> has_names(ObjectId directory) = 0;
   // The runs of [offset, offset + length) of a changed regular file, in order, without gaps.
-  virtual Result<std::vector<Extent>> extents(ObjectId id, const ObjectRecord& record, std::uint64_t offset, std::uint64_t length) = 0;
+  virtual Result<std::vector<Extent>> extents(
+      ObjectId id, const ObjectRecord& record, std::uint64_t offset, std::uint64_t length) = 0;
   // The bytes of a local extent, verified. corrupt if they are not what was written.
   virtual Result<void> read(const Extent& extent, ByteSpan into) = 0;
 
-  virtual ObjectId next_object() = 0;          // a fresh local id; durable together with the transaction that uses it
+  // a fresh local id; durable together with the transaction that uses it
+  virtual ObjectId next_object() = 0;
   virtual std::uint64_t next_sequence() = 0;   // a fresh listing position
 
-  // All of it in memory at once, or an error and nothing changed: no_space, quota, read_only, needs_load (a
-  // partial block must be merged with bytes that are on disk), try_later (too much not yet written).
-  // On needs_load the transaction is left intact to be applied again.
+  // All of it in memory at once, or an error and nothing changed: no_space, quota, read_only,
+  // needs_load (a partial block must be merged with bytes that are on disk), try_later (too much
+  // not yet written). On an error the transaction is left intact to be applied again; after success
+  // it is empty.
   virtual Result<Ticket> apply(Transaction& transaction) = 0;
 
   virtual void want_durable(Ticket ticket) = 0;
@@ -166,8 +155,11 @@ class Store {
   virtual std::unique_ptr<Job> take_load() = 0;
   virtual std::unique_ptr<Job> next_job() = 0;
   virtual void complete(std::unique_ptr<Job> job) = 0;
-  // True while jobs are handed out or would be: a clean shutdown runs next_job() until this is false.
+  // True while jobs are handed out or would be: a clean shutdown runs next_job() until this is
+  // false.
   virtual bool busy() const = 0;
+  virtual void prepare_close() = 0;                        // as in table.h
+  virtual const std::optional<Error>& stalled() const = 0; // as in table.h
 
   // New at every open and after every failure that may have lost UNSTABLE data (RFC 1813, 4.8).
   virtual std::array<std::byte, 8> write_verifier() const = 0;

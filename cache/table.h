@@ -1,57 +1,172 @@
-// An ordered, durable map from byte strings to byte strings with atomic batches: the engine under the
-// redirect store and the image catalogue. A journal takes each batch with one sync; a copy-on-write tree
-// keeps the rest; a memory table in between holds what the tree does not have yet.
+// An ordered, durable map from byte strings to byte strings with atomic batches: the engine under
+// the redirect store and the image catalogue. A journal takes each batch with one sync; a
+// copy-on-write tree keeps the rest; a memory table in between holds what the tree does not have
+// yet.
 //
-// Belongs to one strand and has no locks. It never waits for the disk: what needs the disk is handed out as
-// a Job (rpc/base/loop.h) and handed back.
+// Belongs to one strand and has no locks. It never waits for the disk: what needs the disk is
+// handed out as a Job (rpc/base/loop.h) and handed back.
 //
-//   reading   get() and scan() say needs_load when a page is not in memory: run take_load()'s job on a disk
-//             thread, give it to complete(), ask again.
-//   writing   apply() changes memory at once and returns a ticket; durable() tells how far the disk has got.
-//             Call want_durable() and then run next_job() until it gives nothing.
-//   failure   a failed sync is sticky: failure() tells, every later apply() is refused with it until the
-//             table is opened again. A full disk is not a failure: apply() refuses with no_space before
-//             anything changes, and batches that free space (`Batch::frees_space`) still find room.
+//   reading   get(), scan() and read_data() say needs_load when something is not in memory: at once
+//             call take_load(), run the job on a disk thread, give it to complete(), ask again.
+//   writing   apply() changes memory at once and returns a ticket; durable() tells how far the disk
+//             has got. Call want_durable(), then run next_job() until it gives nothing, and again
+//             after every complete(). Several jobs may be out at the same time.
+//   failure   a failed sync is sticky: failure() tells, every later apply() is refused with it until
+//             the table is opened again. A full disk is not a failure: apply() refuses with no_space
+//             before anything changes, and batches that free space (Batch::frees_space) still find
+//             room.
+//
+// Keys that start with a zero byte belong to the table itself; callers' keys are at most
+// max_key_bytes long, not empty, and start with another byte. Order is that of unsigned bytes.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cache/file.h"
 #include "cache/ids.h"
+#include "rpc/base/buffer.h"
 #include "rpc/base/loop.h"
 #include "rpc/base/result.h"
 
 namespace rowan::cache {
 
-// Where a piece of data lies: a run of bytes in a journal segment, starting on a 4 KiB boundary. `sums` are
-// checksums of its 4 KiB blocks (the last may be short), kept beside the pointer and so in another file.
+inline constexpr std::size_t max_key_bytes = 512;
+inline constexpr std::size_t max_value_bytes = 7168;
+// unit of data, sums and giving back
+inline constexpr std::uint32_t data_block_size = 4096;
+inline constexpr std::size_t max_batch_data_bytes = 4u << 20;   // of one batch
+// puts, erases and releases of one batch
+inline constexpr std::size_t max_batch_edits = 4096;
+
+// Where a run of data blocks lies: `block` counts 4 KiB from the start of the segment. Its
+// checksums are kept beside the pointer and so in another file than the data.
 struct DataPointer {
   std::uint32_t segment = 0;
-  std::uint32_t block = 0;    // offset / 4096 in the segment
-  std::uint32_t length = 0;   // bytes
-  std::uint64_t birth = 0;    // ticket of the batch that wrote it: who may still need it (FORMAT.md)
+  std::uint32_t block = 0;
+  // ticket of the batch that wrote it: who may still need it (FORMAT.md)
+  std::uint64_t birth = 0;
+
+  static constexpr std::size_t encoded_size = 16;
+  void encode(std::byte* to) const;
+  static DataPointer decode(const std::byte* from);
+  friend bool operator==(const DataPointer&, const DataPointer&) = default;
 };
 
 struct TableOptions {
   std::uint64_t memory_table_bytes = 32u << 20;   // then it is frozen and merged into the tree
-  std::uint64_t pending_bytes = 16u << 20;        // not yet written; apply() answers try_later beyond
+  // not yet written; apply() answers try_later beyond
+  std::uint64_t pending_bytes = 16u << 20;
   std::uint64_t page_cache_bytes = 32u << 20;
-  bool sync = true;                               // false: durable() follows the write, not the sync
+  // journal file size; at least 2 * max_batch_data_bytes
+  std::uint64_t segment_bytes = 64u << 20;
+  // kept allocated, so that what memory holds can be written
+  std::uint64_t reserve_bytes = 24u << 20;
+  // false: durable() follows the write, not the sync
+  bool sync = true;
 };
 
+// Changes that happen together or not at all. Later edits of a key replace earlier ones.
 class Batch {
  public:
   void put(std::string key, std::string value);
   void erase(std::string key);
-  // Appends data; `pointer` is filled in by apply(), before `place` is called to make the put that refers to it.
-  // See store.cc for the one user.
-  bool frees_space = false;
-  // (the implementation's members)
+
+  // Adds whole data blocks (a multiple of 4 KiB); the bytes are copied. The pointer is provisional
+  // until apply(): encode it into a value that is put with put_pointing(), or give it to release().
+  DataPointer add_data(ByteView blocks);
+  // A put whose value holds an encoded DataPointer at `pointer_at`; apply() makes a provisional one
+  // final.
+  void put_pointing(std::string key, std::string value, std::size_t pointer_at);
+  // Says that nothing in this state refers to these blocks after the batch. Each block exactly
+  // once.
+  void release(DataPointer first, std::uint32_t block_count);
+
+  // The blocks of a provisional pointer; for merging partial blocks inside one batch.
+  static bool is_provisional(const DataPointer& pointer);
+  ByteView data(const DataPointer& pointer, std::uint32_t block_count) const;
+
+  bool empty() const { return edits_.empty(); }
+  std::size_t edit_count() const { return edits_.size(); }
+  std::size_t data_bytes() const { return data_.size(); }
+
+  bool frees_space = false;   // admitted on a full disk (removing, truncating)
+
+ private:
+  friend class TableImpl;
+  struct Edit {
+    enum class Kind : std::uint8_t { put, erase, release } kind;
+    std::string key, value;
+    std::uint32_t pointer_at = no_pointer;
+    DataPointer released;
+    std::uint32_t released_blocks = 0;
+  };
+  static constexpr std::uint32_t no_pointer = ~std::uint32_t{0};
+  std::vector<Edit> edits_;
+  std::vector<std::byte> data_;
+};
+
+struct TableEntry {
+  std::string key, value;
+  friend bool operator==(const TableEntry&, const TableEntry&) = default;
+};
+
+struct TableUsage {
+  std::uint64_t disk_bytes = 0;         // all files, in allocated blocks as far as the table knows
+  std::uint64_t memory_bytes = 0;       // memory tables, pending data, page cache
+  std::uint64_t tree_pages = 0, live_data_blocks = 0, segments = 0;
+};
+
+class Table {
+ public:
+  // create() makes an empty table in a directory that holds none; open() recovers an existing one
+  // by itself. Both are synchronous, for a start-up thread, and lock the directory, which must
+  // outlive the table and all its jobs. busy: another process has it. not_found: no table here.
+  // not_supported: a newer format. corrupt, naming file and place: it cannot be trusted as a whole
+  // (single damages do not lead here).
+  static Result<std::unique_ptr<Table>> create(Directory& directory, const TableOptions& options);
+  static Result<std::unique_ptr<Table>> open(Directory& directory, const TableOptions& options);
+  virtual ~Table() = default;
+
+  // The value, valid until the next call into the table. not_found, needs_load, io, or corrupt,
+  // which names the place and is limited to the keys that lay there.
+  virtual Result<std::string_view> get(std::string_view key) = 0;
+  // The first `limit` entries of [from, to), in order. Same errors.
+  virtual Result<std::vector<TableEntry>> scan(std::string_view from, std::string_view to,
+                                               std::size_t limit) = 0;
+  // Whole blocks from `first`, each compared with its sum. corrupt names segment and offset.
+  virtual Result<void> read_data(DataPointer first, std::span<const std::uint64_t> sums,
+                                 ByteSpan into) = 0;
+
+  // All of it in memory at once, or an error and nothing changed, the batch included: no_space,
+  // try_later (too much not yet written: run jobs, then again), invalid and too_big (a bound above
+  // was ignored), failure()'s. After success the batch is empty and may be used again.
+  virtual Result<Ticket> apply(Batch& batch) = 0;
+
+  virtual void want_durable(Ticket ticket) = 0;
+  virtual Ticket applied() const = 0;
+  virtual Ticket durable() const = 0;
+  virtual const std::optional<Error>& failure() const = 0;
+  virtual std::unique_ptr<Job> take_load() = 0;
+  virtual std::unique_ptr<Job> next_job() = 0;
+  virtual void complete(std::unique_ptr<Job> job) = 0;
+  // True while jobs are handed out or would be.
+  virtual bool busy() const = 0;
+  // Before a clean shutdown: everything becomes wanted, and a last job notes on disk where the
+  // journal ends, so that the next open can tell a shortened journal from a crash. Then run jobs
+  // until !busy(). apply() is refused afterwards (failure() stays empty).
+  virtual void prepare_close() = 0;
+
+  // Set while the disk is too full to write what memory holds; nothing is lost, and it goes on by
+  // itself once next_job() is called with room on the disk.
+  virtual const std::optional<Error>& stalled() const = 0;
+  virtual TableUsage usage() const = 0;
+  virtual Result<DiskSpace> disk_space() const = 0;
 };
 
 }  // namespace rowan::cache
