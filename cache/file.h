@@ -1,8 +1,10 @@
-// The disk as this folder sees it. Real (file_posix), in memory and faulty (tests/support/sim_disk) disks are
-// interchangeable. A directory reaches only its own children: names have no '/', and are never "." or "..".
+// The disk as this folder sees it. Real (file_posix), in memory and faulty (tests/support/sim_disk)
+// disks are interchangeable. A directory reaches only its own children: names have no '/', and are
+// never "." or "..".
 //
-// Errors: no_space (ENOSPC, EDQUOT), read_only (EROFS), not_found, exists, limit (EMFILE, ENFILE, ENOMEM),
-// busy (a lock somebody else holds), io (the rest); `detail` names the path and the system's words.
+// Errors: no_space (ENOSPC, EDQUOT), read_only (EROFS), not_found, exists, limit (EMFILE, ENFILE,
+// ENOMEM), busy (a lock somebody else holds), io (the rest); `detail` names the path and the
+// system's words.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +19,9 @@
 
 namespace rowan::cache {
 
-// What an interrupted machine keeps: written bytes survive only after sync() of the file; names only after
-// sync() of the directory. Methods are safe from any thread; concurrent writes must not overlap.
+// What an interrupted machine keeps: written bytes survive only after sync() of the file; names
+// only after sync() of the directory. Methods are safe from any thread; concurrent writes must not
+// overlap.
 class File {
  public:
   virtual ~File() = default;
@@ -30,10 +33,12 @@ class File {
   virtual Result<void> write_at(std::uint64_t offset, ByteView bytes) = 0;
   // The same for pieces that lie one after the other on disk and anywhere in memory.
   virtual Result<void> write_gather(std::uint64_t offset, std::span<const ByteView> pieces) = 0;
-  virtual Result<void> sync() = 0;                    // fdatasync: data, and the size needed to read it back
+  // fdatasync: data, and the size needed to read it back
+  virtual Result<void> sync() = 0;
   virtual Result<std::uint64_t> size() const = 0;
   virtual Result<void> truncate(std::uint64_t size) = 0;
-  // Gives the space of a range back; it reads as zeros. Whole 4 KiB blocks only. not_supported is possible.
+  // Gives the space of a range back; it reads as zeros. Whole 4 KiB blocks only. not_supported is
+  // possible.
   virtual Result<void> punch(std::uint64_t offset, std::uint64_t length) = 0;
   // Allocates real blocks for [0, size), so that later writes there cannot meet no_space.
   virtual Result<void> allocate(std::uint64_t size) = 0;
@@ -44,7 +49,8 @@ struct DiskSpace {
   std::uint64_t total_bytes = 0, free_bytes = 0, total_files = 0, free_files = 0;
 };
 
-enum class OpenMode : std::uint8_t { read, write, create, create_new };  // write: existing; create: either
+// write: existing; create: either
+enum class OpenMode : std::uint8_t { read, write, create, create_new };
 
 class Directory {
  public:
@@ -54,10 +60,11 @@ class Directory {
   virtual Result<std::vector<std::string>> list() const = 0;   // without "." and ".."; sorted
   virtual Result<void> remove(std::string_view name) = 0;      // a file, or an empty directory
   virtual Result<void> rename(std::string_view from, std::string_view to) = 0;  // replaces `to`
-  virtual Result<void> sync() = 0;                             // makes creations, renames, removals durable
+  // makes creations, renames, removals durable
+  virtual Result<void> sync() = 0;
   virtual Result<DiskSpace> space() const = 0;
-  // An exclusive lock on this directory for as long as the returned object lives (released by the kernel if
-  // the process dies). busy when another process has it.
+  // An exclusive lock on this directory for as long as the returned object lives (released by the
+  // kernel if the process dies). busy when another process has it.
   virtual Result<std::unique_ptr<File>> lock(std::string_view name) = 0;
   virtual const std::string& path() const = 0;                 // for messages only
 };

@@ -94,19 +94,24 @@ class Batch {
   bool empty() const { return edits_.empty(); }
   std::size_t edit_count() const { return edits_.size(); }
   std::size_t data_bytes() const { return data_.size(); }
+  void clear();
 
   bool frees_space = false;   // admitted on a full disk (removing, truncating)
 
- private:
-  friend class TableImpl;
   struct Edit {
-    enum class Kind : std::uint8_t { put, erase, release } kind;
-    std::string key, value;
+    enum class Kind : std::uint8_t { put = 1, erase = 2, release = 3 };
+    Kind kind = Kind::put;
+    std::string key{}, value{};
     std::uint32_t pointer_at = no_pointer;
-    DataPointer released;
+    DataPointer released{};
     std::uint32_t released_blocks = 0;
   };
   static constexpr std::uint32_t no_pointer = ~std::uint32_t{0};
+  const std::vector<Edit>& edits() const { return edits_; }
+  ByteView all_data() const { return data_; }
+
+ private:
+  friend class TableImpl;
   std::vector<Edit> edits_;
   std::vector<std::byte> data_;
 };
