@@ -1,0 +1,81 @@
+"""The proxy under test: the daemon of the build directory and its command."""
+
+import json
+import os
+import subprocess
+
+from lab import sandbox
+from lab.child import LabError, wait_until
+
+
+def binary():
+    """The `rowan` to test, as Meson names it."""
+    path = os.environ.get("ROWAN", "")
+    if not os.access(path, os.X_OK):
+        sandbox.skip(f"no rowan to test: set ROWAN to the built program (now {path!r})")
+    return path
+
+
+class Rowan:
+    """`rowan serve` on loopback with a state directory of its own."""
+
+    def __init__(self, story, state=None, port=2049, options=(), name="rowan"):
+        self.story, self.port, self.name = story, port, name
+        self.state = state or story.directory(name)
+        self.options = list(options)
+        self.child = None
+        self.start()
+
+    def start(self):
+        self.child = self.story.start(
+            self.name, [binary(), "serve", "--listen", f"127.0.0.1:{self.port}",
+                        "--state", self.state, *self.options])
+        self.child.wait_port(self.port)
+        wait_until(lambda: self._try("status")[0] == 0, 20, f"{self.name}'s admin interface")
+
+    def kill(self):
+        """As a crash does: SIGKILL, no farewell."""
+        self.child.kill()
+
+    def stop(self):
+        """In good order; LabError unless its status is 0."""
+        status = self.child.stop()
+        if status != 0:
+            raise LabError(f"{self.name} ended with {status} after SIGTERM\n"
+                           + self.child.log_tail())
+
+    def restart(self, crash=True):
+        if crash:
+            self.kill()
+        else:
+            self.stop()
+        self.start()
+
+    def _try(self, *arguments):
+        done = subprocess.run([binary(), *arguments, "--state", self.state], timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def attempt(self, *arguments):
+        """(status, stdout, stderr) of a command that may fail."""
+        return self._try(*arguments)
+
+    def command(self, *arguments):
+        """The output of a command that must succeed."""
+        status, out, err = self._try(*arguments)
+        if status:
+            raise LabError(f"rowan {' '.join(arguments)} ended with {status}\n{out}{err}")
+        return out
+
+    def json(self, *arguments):
+        return json.loads(self.command(*arguments, "--json"))
+
+    def export(self, appliance):
+        """What a guest needs to mount it."""
+        return (self.port, self.port, f"/{appliance}")
+
+    def url(self, appliance, path=""):
+        """What libnfs needs to mount it."""
+        return (f"nfs://127.0.0.1/{appliance}{path}"
+                f"?nfsport={self.port}&mountport={self.port}&version=3")
