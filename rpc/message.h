@@ -7,7 +7,7 @@
 
 #include "rpc/base/result.h"
 #include "rpc/service.h"
-#include "rpc/xdr.h"
+#include "rpc/xdr_cursor.h"
 
 namespace rowan::rpc {
 

@@ -1,4 +1,5 @@
-// XDR (RFC 4506) through one bounded cursor each way. Neither throws.
+// XDR (RFC 4506) through one bounded cursor each way. Neither throws. (Not named xdr.h: libtirpc includes its
+// own header as <rpc/xdr.h> and would find ours.)
 //
 // The Reader is sticky: after the first failure every field reads as zero or empty, and ok() says so once at
 // the end, so a decoder is a plain list of fields. Every variable-length field takes its limit. What it reads
