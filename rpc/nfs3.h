@@ -39,9 +39,11 @@ enum class Status : std::uint32_t {
   dquot = 69, stale = 70, remote = 71, badhandle = 10001, not_sync = 10002, bad_cookie = 10003,
   notsupp = 10004, toosmall = 10005, serverfault = 10006, badtype = 10007, jukebox = 10008,
 };
-std::string_view to_string(Status status);  // "NFS3ERR_NOENT"
+std::string_view to_string(Status status);  // "NFS3ERR_NOENT"; empty for a number without a name
 
-enum class FileType : std::uint32_t { regular = 1, directory = 2, block = 3, character = 4, symlink = 5, socket = 6, fifo = 7 };
+enum class FileType : std::uint32_t {
+  regular = 1, directory = 2, block = 3, character = 4, symlink = 5, socket = 6, fifo = 7,
+};
 
 using FileId = std::uint64_t;
 using Cookie = std::uint64_t;
@@ -226,7 +228,8 @@ struct FsstatRes {
 };
 
 // --- FSINFO
-inline constexpr std::uint32_t fsf_link = 0x01, fsf_symlink = 0x02, fsf_homogeneous = 0x08, fsf_cansettime = 0x10;
+inline constexpr std::uint32_t fsf_link = 0x01, fsf_symlink = 0x02, fsf_homogeneous = 0x08,
+                               fsf_cansettime = 0x10;
 struct FsinfoArgs { Handle root; };
 struct FsinfoRes {
   Status status = Status::ok;
