@@ -24,6 +24,11 @@ class RecordHandler {
   // Serves one call. Nothing means: no reply can be given; over TCP the connection is closed (what came is
   // not a call), over UDP the datagram is dropped.
   virtual Task<std::optional<Reply>> handle(Buffer record, PeerAddress peer, MonotonicTime received) = 0;
+  // About how many bytes the reply to this call will hold, as far as the call tells (the count of a READ): what
+  // the server reserves before it starts the call. The record is unchecked input.
+  virtual std::size_t expected_reply_size(ByteView record) const {
+    return record.empty() ? 0 : 512;
+  }
 };
 
 }  // namespace rowan::rpc
