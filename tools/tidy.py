@@ -51,7 +51,7 @@ DOORS = [
 ]
 
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK|W" r"IP)\b")
-MACHINE_PATH = re.compile(r"/wo" r"rk/")
+MACHINE_PATH = re.compile(r"(?<!\w)/wo" r"rk/")
 SKIPPED_FOLDERS = {".git", "build", "__pycache__", ".cache", "subprojects"}
 
 

@@ -10,29 +10,33 @@ NFS_CORE_PARAM {{
   Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false;
   mount_path_pseudo = false;
 }}
-LOG {{ Default_Log_Level = MAJ; }}
+LOG {{ Default_Log_Level = EVENT; }}
 """
 EXPORT = """
 EXPORT {{
   Export_Id = {number}; Path = {path}; Pseudo = {path}; Access_Type = {access}; Protocols = 3;
   Transports = TCP; SecType = sys; Squash = No_Root_Squash; Disable_ACL = true;
+  Attr_Expiration_Time = {attribute_seconds};
   FSAL {{ Name = VFS; }}
 }}
 """
 
 
 class Ganesha:
-    """Exports `trees` (paths), read-only unless `access` says RW. One per sandbox."""
+    """Exports `trees` (paths), read-only unless `access` says RW; believes its own attributes of
+    a file for `attribute_seconds`. One per sandbox, on fixed ports."""
 
-    def __init__(self, story, trees, access="RO", port=12049, mount_port=12048):
-        self.port, self.mount_port = port, mount_port
+    port, mount_port = 12049, 12048
+
+    def __init__(self, story, trees, access="RO", attribute_seconds=60):
         self.story = story
         self.directory = story.directory("ganesha")
         self.config = os.path.join(self.directory, "ganesha.conf")
         with open(self.config, "w", encoding="utf-8") as out:
-            out.write(CORE.format(port=port, mount_port=mount_port))
+            out.write(CORE.format(port=self.port, mount_port=self.mount_port))
             for number, path in enumerate(trees, start=1):
-                out.write(EXPORT.format(number=number, path=path, access=access))
+                out.write(EXPORT.format(number=number, path=path, access=access,
+                                        attribute_seconds=attribute_seconds))
         self.child = None
         self.start()
 

@@ -39,8 +39,9 @@ def cpio_archive(files):
 class Guest:
     """One boot, from power on to power off."""
 
-    def __init__(self, story, assets, server, script, options="", memory_mb=512):
-        """`server` is (port, mount port, export); `script` is the shell text to run inside."""
+    def __init__(self, story, assets, server, script, files=None, options=""):
+        """`server` is (port, mount port, export); `script` is the shell text to run inside;
+        `files` ({name: text}) appear beside it in /run/rowan; `options` are of the mount."""
         self.started_at = time.monotonic()
         self.number = story.count("guest")
         self.transcript = ""
@@ -50,10 +51,10 @@ class Guest:
                   f"rowan.export={export}")
         if options:
             append += f" rowan.options={options}"
-        initrd = self._initrd(story, assets, script)
+        initrd = self._initrd(story, assets, {"script": PRELUDE + script, **(files or {})})
         self.log_path = os.path.join(story.directory("guests"), f"console-{self.number}")
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", "-accel", "tcg", "-m", str(memory_mb), "-nographic",
+            ["qemu-system-x86_64", "-accel", "tcg", "-m", "512", "-nographic",
              "-no-reboot", "-nodefaults", "-serial", "stdio", "-monitor", "none",
              "-kernel", os.path.join(assets, "vmlinuz"), "-initrd", initrd,
              "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
@@ -64,14 +65,15 @@ class Guest:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
-    def _initrd(self, story, assets, script):
+    def _initrd(self, story, assets, files):
         path = os.path.join(story.directory("guests"), f"initrd-{self.number}")
-        files = {"rowan": (0o40755, b""),
-                 "rowan/script": (0o100755, (PRELUDE + script).encode())}
+        extra = {"rowan": (0o40755, b"")}
+        for name, text in files.items():
+            extra[f"rowan/{name}"] = (0o100755, text.encode())
         with open(path, "wb") as out:
             with open(os.path.join(assets, "initramfs"), "rb") as first:
                 data = first.read()
-            out.write(data + bytes(-len(data) % 4) + cpio_archive(files))
+            out.write(data + bytes(-len(data) % 4) + cpio_archive(extra))
         return path
 
     def _read(self):
@@ -95,12 +97,11 @@ class Guest:
                 if found := wanted.search(self.transcript):
                     return found
                 if self.transcript.endswith("[console closed]\n"):
-                    raise LabError(f"guest {self.number} ended before it said '{pattern}'\n"
-                                   + self.tail())
+                    raise LabError(f"guest {self.number} ended before it said '{pattern}'")
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise LabError(f"guest {self.number} did not say '{pattern}' within "
-                                   f"{timeout_s} s\n{self.tail()}")
+                                   f"{timeout_s} s")
                 self._changed.wait(left)
 
     def told(self, key, timeout_s=120):
@@ -111,7 +112,7 @@ class Guest:
         """Seconds of guest uptime at which multi-user.target was active; LabError if it never was."""
         seconds, state = self.expect(r"^ROWAN-UP ([0-9.]+) (\S+)\n", timeout_s).groups()
         if state != "active":
-            raise LabError(f"guest {self.number}: multi-user.target is {state}\n{self.tail()}")
+            raise LabError(f"guest {self.number}: multi-user.target is {state}")
         return float(seconds)
 
     def finish(self, timeout_s=300):
@@ -120,15 +121,12 @@ class Guest:
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"guest {self.number} did not power off\n{self.tail()}") from error
+            raise LabError(f"guest {self.number} did not power off") from error
         self.reader.join(5)
         if status != "0":
-            raise LabError(f"guest {self.number}: the script ended with {status}\n{self.tail()}")
+            raise LabError(f"guest {self.number}: the script ended with {status}")
 
     def stop(self):
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-
-    def tail(self, lines=30):
-        return "\n".join(self.transcript.splitlines()[-lines:])

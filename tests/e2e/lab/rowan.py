@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 from lab import sandbox
 from lab.child import LabError, wait_until
@@ -44,6 +45,12 @@ class Rowan:
             raise LabError(f"{self.name} ended with {status} after SIGTERM\n"
                            + self.child.log_tail())
 
+    def freeze(self, seconds):
+        """SIGSTOP, and SIGCONT after so many seconds."""
+        self.child.pause()
+        time.sleep(seconds)
+        self.child.resume()
+
     def restart(self, crash=True):
         if crash:
             self.kill()
@@ -70,6 +77,11 @@ class Rowan:
 
     def json(self, *arguments):
         return json.loads(self.command(*arguments, "--json"))
+
+    def fetched_bytes(self):
+        """Data fetched from all sources in this life of the daemon."""
+        return sum(version["bytes_fetched"] for image in self.json("status")["images"]
+                   for version in image["versions"])
 
     def export(self, appliance):
         """What a guest needs to mount it."""

@@ -86,7 +86,7 @@ class Story:
                 continue
             seen.add(path)
             with open(path, "rb") as log:
-                lines = log.read().decode(errors="replace").splitlines()[-40:]
+                lines = log.read().decode(errors="replace").splitlines()[-30:]
             print(f"--- the end of {path}\n" + "\n".join(lines), flush=True)
 
 
@@ -121,7 +121,7 @@ def tell(run, tools=(), needs_assets=False):
     except (LabError, OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         failed = 1
         story.note(f"FAILED: {error}")
-        traceback.print_exc(file=sys.stdout)
+        traceback.print_tb(error.__traceback__, file=sys.stdout)
     if failed:
         story.print_logs()
     story.close(keep=failed and "ROWAN_KEEP" in os.environ)

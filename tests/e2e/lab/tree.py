@@ -1,4 +1,4 @@
-"""What a file tree is: names, kinds, modes, owners, times, link targets, contents, as one digest."""
+"""What a file tree is: names, modes, owners, times, link targets, contents, as one digest."""
 
 import hashlib
 import os

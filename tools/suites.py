@@ -1,0 +1,214 @@
+"""Builds what the tests need, runs the suites, adds up what every test program counted.
+
+Called by tools/check, which has installed the tools. The logs stay in build*/meson-logs.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Tests whose programs run threads: what the thread sanitizer is for.
+THREADED = ["loop", "server", "client", "daemon"]
+
+
+class Stage:
+    def __init__(self, name, directory, suites, setup=(), only=None, patience=1, parallel=2):
+        self.name, self.directory, self.suites = name, directory, suites
+        self.setup, self.only = setup, only  # `only`: names of tests; None: all of the suites
+        self.patience, self.parallel = patience, parallel
+
+
+STAGES = [
+    Stage("plain", "build", ["unit", "sim", "fuzz"]),
+    Stage("asan", "build-asan", ["unit", "sim", "fuzz"], patience=4, setup=[
+        "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]),
+    Stage("tsan", "build-tsan", ["unit", "sim"], only=THREADED, patience=6, setup=[
+        "-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"]),
+    Stage("e2e", "build", ["e2e"], parallel=1),
+]
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def line(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+    def add(self, entry):
+        """Counts one entry of Meson's test log; returns what is to be shown of it, or None."""
+        out = entry.get("stdout", "") + entry.get("stderr", "")
+        result = entry["result"]
+        if result == "SKIP":
+            self.skipped += 1
+            return f"SKIPPED {entry['name']}: {skip_reason(out)}"
+        passed, failed = cases(out)
+        if result != "OK" and not failed:
+            failed = 1  # it crashed, hung, or found its fault outside of a case
+        if result == "OK" and not passed:
+            if re.search(r"^No tests ran", out, re.MULTILINE):
+                failed = 1
+            else:
+                passed = 1
+        self.passed += passed
+        self.failed += failed
+        if failed:
+            tail = "\n".join(out.splitlines()[-80:])
+            return f"FAILED {entry['name']} ({result})\n{tail}"
+        return None
+
+
+def cases(out):
+    """(passed, failed) as the program counted them: ours, or Catch2's; (0, 0) if it did not."""
+    if own := re.findall(r"^(\d+) passed, (\d+) failed$", out, re.MULTILINE):
+        return int(own[-1][0]), int(own[-1][1])
+    if good := re.search(r"All tests passed \(\d+ assertions? in (\d+) test cases?\)", out):
+        return int(good.group(1)), 0
+    if mixed := re.search(r"^test cases: +\d+ \|(.*)$", out, re.MULTILINE):
+        counts = dict((word, int(number))
+                      for number, word in re.findall(r"(\d+) (passed|failed)", mixed.group(1)))
+        return counts.get("passed", 0), counts.get("failed", 0)
+    return 0, 0
+
+
+def skip_reason(out):
+    reasons = [line for line in out.splitlines() if line.startswith("skipped:")]
+    return reasons[-1][len("skipped:"):].strip() if reasons else "no reason given"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run_logged(argv, log_path, env=None):
+    """Runs to the end with the output in a file; shows its tail if that was a failure."""
+    with open(log_path, "wb") as log:
+        status = subprocess.run(argv, stdout=log, stderr=subprocess.STDOUT, cwd=TOP, check=False,
+                                env={**os.environ, **(env or {})}).returncode
+    if status:
+        with open(log_path, encoding="utf-8", errors="replace") as log:
+            lines = log.read().splitlines()
+        errors = [line for line in lines if re.search(r"error:|FAILED:|ERROR", line)][:20]
+        say("\n".join(errors + ["..."] + lines[-15:]))
+        say(f"{' '.join(argv)} ended with {status}; the whole log is {log_path}")
+    return status == 0
+
+
+def configure(stage):
+    directory = os.path.join(TOP, stage.directory)
+    if os.path.exists(os.path.join(directory, "build.ninja")):
+        return True
+    env = {"CXX": os.environ.get("CXX", "ccache g++")}
+    wipe = ["--wipe"] if os.path.exists(os.path.join(directory, "meson-private")) else []
+    os.makedirs(directory, exist_ok=True)
+    return run_logged(["meson", "setup", *wipe, stage.directory, *stage.setup],
+                      os.path.join(directory, "check-setup.log"), env)
+
+
+def tests_of(stage):
+    """[(name, ninja target or None)] of the stage."""
+    out = subprocess.run(["meson", "introspect", "--tests", stage.directory], cwd=TOP, check=True,
+                         stdout=subprocess.PIPE).stdout
+    found = []
+    for test in json.loads(out):
+        suites = {suite.split(":")[-1] for suite in test["suite"]}
+        if not suites.intersection(stage.suites) or (stage.only and test["name"] not in stage.only):
+            continue
+        program = os.path.relpath(test["cmd"][0], os.path.join(TOP, stage.directory))
+        ours = not program.startswith("..")
+        if ours or not stage.only:
+            found.append((test["name"], program if ours else None))
+    return found
+
+
+def build(stage, tests):
+    targets = [] if stage.directory == "build" else sorted({t for _, t in tests if t})
+    log = os.path.join(TOP, stage.directory, "check-build.log")
+    return run_logged(["ninja", "-C", stage.directory, *targets], log)
+
+
+def run_tests(stage, tests, tally):
+    base = f"check-{stage.name}"
+    log = os.path.join(TOP, stage.directory, "meson-logs", base + ".json")
+    if os.path.exists(log):
+        os.unlink(log)
+    argv = ["meson", "test", "-C", stage.directory, "--no-rebuild", "--logbase", base,
+            "--num-processes", str(stage.parallel), "--timeout-multiplier", str(stage.patience),
+            *[name for name, _ in tests]]
+    with open(os.path.join(TOP, stage.directory, base + ".out"), "wb") as out:
+        subprocess.run(argv, cwd=TOP, stdout=out, stderr=subprocess.STDOUT, check=False)
+    if not os.path.exists(log):
+        tally.failed += 1
+        say(f"meson test wrote no log; see {stage.directory}/{base}.out")
+        return
+    ran = 0
+    with open(log, encoding="utf-8") as entries:
+        for entry in map(json.loads, entries):
+            ran += 1
+            if shown := tally.add(entry):
+                say(shown)
+    if ran < len(tests):
+        tally.failed += 1
+        say(f"only {ran} of {len(tests)} test programs of stage {stage.name} ran")
+
+
+def run_stage(stage):
+    tally, started = Tally(), time.monotonic()
+    say(f"== {stage.name}: building in {stage.directory}/")
+    if not configure(stage):
+        tally.failed += 1
+        return tally
+    tests = tests_of(stage)
+    if not tests:
+        say(f"no tests of {', '.join(stage.suites)} in {stage.directory}/")
+        tally.failed += 1
+        return tally
+    if not build(stage, tests):
+        tally.failed += 1
+        return tally
+    built = time.monotonic()
+    say(f"== {stage.name}: {len(tests)} test programs (built in {built - started:.0f} s)")
+    run_tests(stage, tests, tally)
+    say(f"== {stage.name}: {tally.line()} in {time.monotonic() - built:.0f} s")
+    return tally
+
+
+def run_tidy():
+    tally = Tally()
+    say("== tidy")
+    good = subprocess.run([sys.executable, os.path.join("tools", "tidy.py")], cwd=TOP,
+                          check=False).returncode == 0
+    tally.passed, tally.failed = int(good), int(not good)
+    return tally
+
+
+def main(wanted):
+    names = ["tidy"] + [stage.name for stage in STAGES]
+    if unknown := [name for name in wanted if name not in names]:
+        print(f"usage: tools/check [{'|'.join(names)}]...  (not {unknown[0]})", file=sys.stderr)
+        return 2
+    started, whole = time.monotonic(), Tally()
+    runs = [("tidy", run_tidy)] + [(s.name, lambda s=s: run_stage(s)) for s in STAGES]
+    for name, run in runs:
+        if wanted and name not in wanted:
+            continue
+        part = run()
+        whole.passed += part.passed
+        whole.failed += part.failed
+        whole.skipped += part.skipped
+    if whole.skipped and os.environ.get("CI") == "true":
+        say(f"in CI a skipped test is a failed one ({whole.skipped})")
+        whole.failed += whole.skipped
+        whole.skipped = 0
+    say(f"== all in {time.monotonic() - started:.0f} s")
+    say(whole.line())
+    return 1 if whole.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
