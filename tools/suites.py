@@ -9,17 +9,22 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Tests whose programs run threads: what the thread sanitizer is for.
 THREADED = ["loop", "server", "client", "daemon"]
 
 
+@dataclass
 class Stage:
-    def __init__(self, name, directory, suites, setup=(), only=None, patience=1, parallel=2):
-        self.name, self.directory, self.suites = name, directory, suites
-        self.setup, self.only = setup, only  # `only`: names of tests; None: all of the suites
-        self.patience, self.parallel = patience, parallel
+    name: str
+    directory: str
+    suites: list
+    setup: list = field(default_factory=list)  # options of `meson setup`
+    only: list = None  # names of tests; None: all of the suites
+    patience: int = 1  # multiplies the tests' time limits
+    parallel: int = 2  # tests at a time
 
 
 STAGES = [

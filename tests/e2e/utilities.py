@@ -18,8 +18,8 @@ def run(story):
     os.symlink("hello", os.path.join(image, "docs", "link"))
     before = digest_of(image)
     rowan = Rowan(story)
-    rowan.command("create", "a", "--image", image)
-    rowan.command("create", "b", "--image", image)
+    rowan.command("create", "a", image)
+    rowan.command("create", "b", image)
 
     def at(appliance, path):
         return rowan.url(appliance, path)

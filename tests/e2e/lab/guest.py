@@ -109,7 +109,7 @@ class Guest:
         return self.expect(rf"^SAY {re.escape(key)}=(.*)\n", timeout_s).group(1)
 
     def up_s(self, timeout_s=180):
-        """Seconds of guest uptime at which multi-user.target was active; LabError if it never was."""
+        """Seconds of guest uptime when multi-user.target was active; LabError if never."""
         seconds, state = self.expect(r"^ROWAN-UP ([0-9.]+) (\S+)\n", timeout_s).groups()
         if state != "active":
             raise LabError(f"guest {self.number}: multi-user.target is {state}")
