@@ -36,8 +36,10 @@ sattr3 wire(const Set& set) {
   if (set.uid) attributes.uid = {.set_it = 1, .set_uid3_u = {.uid = *set.uid}};
   if (set.gid) attributes.gid = {.set_it = 1, .set_gid3_u = {.gid = *set.gid}};
   if (set.size) attributes.size = {.set_it = 1, .set_size3_u = {.size = *set.size}};
-  if (set.atime) attributes.atime = {.set_it = SET_TO_CLIENT_TIME, .set_atime_u = {.atime = *set.atime}};
-  if (set.mtime) attributes.mtime = {.set_it = SET_TO_CLIENT_TIME, .set_mtime_u = {.mtime = *set.mtime}};
+  if (set.atime)
+    attributes.atime = {.set_it = SET_TO_CLIENT_TIME, .set_atime_u = {.atime = *set.atime}};
+  if (set.mtime)
+    attributes.mtime = {.set_it = SET_TO_CLIENT_TIME, .set_mtime_u = {.mtime = *set.mtime}};
   if (set.mtime_now) attributes.mtime.set_it = SET_TO_SERVER_TIME;
   return attributes;
 }
@@ -70,15 +72,18 @@ void Calls::require(const Result<void>& done) const {
 
 void Calls::null() {
   require(client_->wait_for(
-      [&](rpc_cb cb, void* data) { return rpc_nfs3_null_async(client_->context(), cb, data); }, [](void*) {}));
+      [&](rpc_cb cb, void* data) { return rpc_nfs3_null_async(client_->context(), cb, data); },
+      [](void*) {}));
 }
 
 Attr Calls::getattr(const FileHandle& object) {
   Attr result{};
-  call<GETATTR3res>(rpc_nfs3_getattr_async, GETATTR3args{.object = object.borrow()}, [&](const GETATTR3res& res) {
-    result.status = res.status;
-    if (res.status == NFS3_OK) result.attr = res.GETATTR3res_u.resok.obj_attributes;
-  });
+  call<GETATTR3res>(rpc_nfs3_getattr_async, GETATTR3args{.object = object.borrow()},
+                    [&](const GETATTR3res& res) {
+                      result.status = res.status;
+                      if (res.status == NFS3_OK)
+                        result.attr = res.GETATTR3res_u.resok.obj_attributes;
+                    });
   return result;
 }
 
@@ -90,22 +95,25 @@ Changed Calls::setattr(const FileHandle& object, const Set& set, std::optional<n
   Changed result{};
   call<SETATTR3res>(rpc_nfs3_setattr_async, args, [&](const SETATTR3res& res) {
     bool ok = res.status == NFS3_OK;
-    result = {res.status, owned(ok ? res.SETATTR3res_u.resok.obj_wcc : res.SETATTR3res_u.resfail.obj_wcc)};
+    result = {res.status,
+              owned(ok ? res.SETATTR3res_u.resok.obj_wcc : res.SETATTR3res_u.resfail.obj_wcc)};
   });
   return result;
 }
 
 Found Calls::lookup(const FileHandle& dir, const std::string& name) {
   Found result{};
-  call<LOOKUP3res>(rpc_nfs3_lookup_async, LOOKUP3args{.what = wire(dir, name)}, [&](const LOOKUP3res& res) {
-    result.status = res.status;
-    if (res.status != NFS3_OK) {
-      result.dir_attr = owned(res.LOOKUP3res_u.resfail.dir_attributes);
-      return;
-    }
-    const auto& ok = res.LOOKUP3res_u.resok;
-    result = {res.status, FileHandle(ok.object), owned(ok.obj_attributes), owned(ok.dir_attributes)};
-  });
+  call<LOOKUP3res>(rpc_nfs3_lookup_async, LOOKUP3args{.what = wire(dir, name)},
+                   [&](const LOOKUP3res& res) {
+                     result.status = res.status;
+                     if (res.status != NFS3_OK) {
+                       result.dir_attr = owned(res.LOOKUP3res_u.resfail.dir_attributes);
+                       return;
+                     }
+                     const auto& ok = res.LOOKUP3res_u.resok;
+                     result = {res.status, FileHandle(ok.object), owned(ok.obj_attributes),
+                               owned(ok.dir_attributes)};
+                   });
   return result;
 }
 
@@ -131,7 +139,8 @@ Target Calls::readlink(const FileHandle& link) {
 
 Read Calls::read(const FileHandle& file, std::uint64_t offset, std::uint32_t count) {
   Read result{};
-  call<READ3res>(rpc_nfs3_read_async, READ3args{.file = file.borrow(), .offset = offset, .count = count},
+  call<READ3res>(rpc_nfs3_read_async,
+                 READ3args{.file = file.borrow(), .offset = offset, .count = count},
                  [&](const READ3res& res) {
                    result.status = res.status;
                    if (res.status != NFS3_OK) return;
@@ -144,7 +153,8 @@ Read Calls::read(const FileHandle& file, std::uint64_t offset, std::uint32_t cou
   return result;
 }
 
-Written Calls::write(const FileHandle& file, std::uint64_t offset, std::string data, stable_how how) {
+Written Calls::write(const FileHandle& file, std::uint64_t offset, std::string data,
+                     stable_how how) {
   WRITE3args args{};
   args.file = file.borrow();
   args.offset = offset;
@@ -165,7 +175,8 @@ Written Calls::write(const FileHandle& file, std::uint64_t offset, std::string d
   return result;
 }
 
-Made Calls::create(const FileHandle& dir, const std::string& name, const Set& set, createmode3 mode) {
+Made Calls::create(const FileHandle& dir, const std::string& name, const Set& set,
+                   createmode3 mode) {
   CREATE3args args{};
   args.where = wire(dir, name);
   args.how.mode = mode;
@@ -177,7 +188,8 @@ Made Calls::create(const FileHandle& dir, const std::string& name, const Set& se
   return result;
 }
 
-Made Calls::create_exclusive(const FileHandle& dir, const std::string& name, const Verifier& verifier) {
+Made Calls::create_exclusive(const FileHandle& dir, const std::string& name,
+                             const Verifier& verifier) {
   CREATE3args args{};
   args.where = wire(dir, name);
   args.how.mode = EXCLUSIVE;
@@ -191,7 +203,8 @@ Made Calls::create_exclusive(const FileHandle& dir, const std::string& name, con
 
 Made Calls::mkdir(const FileHandle& dir, const std::string& name, const Set& set) {
   Made result{};
-  call<MKDIR3res>(rpc_nfs3_mkdir_async, MKDIR3args{.where = wire(dir, name), .attributes = wire(set)},
+  call<MKDIR3res>(rpc_nfs3_mkdir_async,
+                  MKDIR3args{.where = wire(dir, name), .attributes = wire(set)},
                   [&](const MKDIR3res& res) {
                     result = made(res.status, res.MKDIR3res_u.resok, res.MKDIR3res_u.resfail);
                   });
@@ -229,19 +242,23 @@ Made Calls::mknod(const FileHandle& dir, const std::string& name, ftype3 type, s
 
 Changed Calls::remove(const FileHandle& dir, const std::string& name) {
   Changed result{};
-  call<REMOVE3res>(rpc_nfs3_remove_async, REMOVE3args{.object = wire(dir, name)}, [&](const REMOVE3res& res) {
-    bool ok = res.status == NFS3_OK;
-    result = {res.status, owned(ok ? res.REMOVE3res_u.resok.dir_wcc : res.REMOVE3res_u.resfail.dir_wcc)};
-  });
+  call<REMOVE3res>(
+      rpc_nfs3_remove_async, REMOVE3args{.object = wire(dir, name)}, [&](const REMOVE3res& res) {
+        bool ok = res.status == NFS3_OK;
+        result = {res.status,
+                  owned(ok ? res.REMOVE3res_u.resok.dir_wcc : res.REMOVE3res_u.resfail.dir_wcc)};
+      });
   return result;
 }
 
 Changed Calls::rmdir(const FileHandle& dir, const std::string& name) {
   Changed result{};
-  call<RMDIR3res>(rpc_nfs3_rmdir_async, RMDIR3args{.object = wire(dir, name)}, [&](const RMDIR3res& res) {
-    bool ok = res.status == NFS3_OK;
-    result = {res.status, owned(ok ? res.RMDIR3res_u.resok.dir_wcc : res.RMDIR3res_u.resfail.dir_wcc)};
-  });
+  call<RMDIR3res>(
+      rpc_nfs3_rmdir_async, RMDIR3args{.object = wire(dir, name)}, [&](const RMDIR3res& res) {
+        bool ok = res.status == NFS3_OK;
+        result = {res.status,
+                  owned(ok ? res.RMDIR3res_u.resok.dir_wcc : res.RMDIR3res_u.resfail.dir_wcc)};
+      });
   return result;
 }
 
@@ -250,7 +267,8 @@ Renamed Calls::rename(const FileHandle& from, const std::string& old_name, const
   Renamed result{};
   RENAME3args args{.from = wire(from, old_name), .to = wire(to, new_name)};
   call<RENAME3res>(rpc_nfs3_rename_async, args, [&](const RENAME3res& res) {
-    result = {res.status, owned(res.RENAME3res_u.resok.fromdir_wcc), owned(res.RENAME3res_u.resok.todir_wcc)};
+    result = {res.status, owned(res.RENAME3res_u.resok.fromdir_wcc),
+              owned(res.RENAME3res_u.resok.todir_wcc)};
   });
   return result;
 }
@@ -298,8 +316,8 @@ Listing Calls::readdirplus(const FileHandle& dir, const Position& at, std::uint3
     if (res.status != NFS3_OK) return;
     const auto& ok = res.READDIRPLUS3res_u.resok;
     for (const entryplus3* entry = ok.reply.entries; entry != nullptr; entry = entry->nextentry) {
-      result.entries.push_back({entry->fileid, entry->cookie, entry->name, owned(entry->name_attributes),
-                                owned(entry->name_handle)});
+      result.entries.push_back({entry->fileid, entry->cookie, entry->name,
+                                owned(entry->name_attributes), owned(entry->name_handle)});
     }
     result.eof = ok.reply.eof != 0;
     result.verifier = owned(ok.cookieverf);
@@ -324,19 +342,21 @@ Listing Calls::list(const FileHandle& dir, std::uint32_t count, bool plus) {
 
 int Calls::fsstat(const FileHandle& root, FSSTAT3resok& result) {
   int status = 0;
-  call<FSSTAT3res>(rpc_nfs3_fsstat_async, FSSTAT3args{.fsroot = root.borrow()}, [&](const FSSTAT3res& res) {
-    status = res.status;
-    if (status == NFS3_OK) result = res.FSSTAT3res_u.resok;
-  });
+  call<FSSTAT3res>(rpc_nfs3_fsstat_async, FSSTAT3args{.fsroot = root.borrow()},
+                   [&](const FSSTAT3res& res) {
+                     status = res.status;
+                     if (status == NFS3_OK) result = res.FSSTAT3res_u.resok;
+                   });
   return status;
 }
 
 int Calls::fsinfo(const FileHandle& root, FSINFO3resok& result) {
   int status = 0;
-  call<FSINFO3res>(rpc_nfs3_fsinfo_async, FSINFO3args{.fsroot = root.borrow()}, [&](const FSINFO3res& res) {
-    status = res.status;
-    if (status == NFS3_OK) result = res.FSINFO3res_u.resok;
-  });
+  call<FSINFO3res>(rpc_nfs3_fsinfo_async, FSINFO3args{.fsroot = root.borrow()},
+                   [&](const FSINFO3res& res) {
+                     status = res.status;
+                     if (status == NFS3_OK) result = res.FSINFO3res_u.resok;
+                   });
   return status;
 }
 
@@ -366,14 +386,16 @@ Mounts::Mounts(const bench::Target& target) {
   client_ = std::move(*client);
 }
 
-void Mounts::wait(const std::function<int(rpc_cb, void*)>& queue, const std::function<void(void*)>& use) {
+void Mounts::wait(const std::function<int(rpc_cb, void*)>& queue,
+                  const std::function<void(void*)>& use) {
   auto done = client_->wait_for(queue, use);
   if (!done) throw Unanswered(to_string(done.error()));
 }
 
 int Mounts::mount(std::string path, FileHandle* handle) {
   int status = 0;
-  wait([&](rpc_cb cb, void* data) { return rpc_mount3_mnt_async(client_->context(), cb, path.data(), data); },
+  wait([&](rpc_cb cb,
+           void* data) { return rpc_mount3_mnt_async(client_->context(), cb, path.data(), data); },
        [&](void* reply) {
          const auto& res = *static_cast<const mountres3*>(reply);
          status = res.fhs_status;
@@ -389,7 +411,8 @@ std::vector<std::string> Mounts::exports() {
   std::vector<std::string> paths;
   wait([&](rpc_cb cb, void* data) { return rpc_mount3_export_async(client_->context(), cb, data); },
        [&](void* reply) {
-         for (auto* node = *static_cast<exportnode**>(reply); node != nullptr; node = node->ex_next) {
+         for (auto* node = *static_cast<exportnode**>(reply); node != nullptr;
+              node = node->ex_next) {
            paths.emplace_back(node->ex_dir);
          }
        });
@@ -400,7 +423,8 @@ std::vector<std::string> Mounts::dump() {
   std::vector<std::string> paths;
   wait([&](rpc_cb cb, void* data) { return rpc_mount3_dump_async(client_->context(), cb, data); },
        [&](void* reply) {
-         for (auto* body = *static_cast<mountbody**>(reply); body != nullptr; body = body->ml_next) {
+         for (auto* body = *static_cast<mountbody**>(reply); body != nullptr;
+              body = body->ml_next) {
            paths.emplace_back(body->ml_directory);
          }
        });
@@ -408,16 +432,20 @@ std::vector<std::string> Mounts::dump() {
 }
 
 void Mounts::unmount(std::string path) {
-  wait([&](rpc_cb cb, void* data) { return rpc_mount3_umnt_async(client_->context(), cb, path.data(), data); },
+  wait([&](rpc_cb cb,
+           void* data) { return rpc_mount3_umnt_async(client_->context(), cb, path.data(), data); },
        [](void*) {});
 }
 
 void Mounts::unmount_all() {
-  wait([&](rpc_cb cb, void* data) { return rpc_mount3_umntall_async(client_->context(), cb, data); }, [](void*) {});
+  wait(
+      [&](rpc_cb cb, void* data) { return rpc_mount3_umntall_async(client_->context(), cb, data); },
+      [](void*) {});
 }
 
 void Mounts::null() {
-  wait([&](rpc_cb cb, void* data) { return rpc_mount3_null_async(client_->context(), cb, data); }, [](void*) {});
+  wait([&](rpc_cb cb, void* data) { return rpc_mount3_null_async(client_->context(), cb, data); },
+       [](void*) {});
 }
 
 }  // namespace rowan::protocol

@@ -1,5 +1,6 @@
-// Every NFSv3 procedure as one waiting call of libnfs, with results that own their bytes. A call that gets
-// no answer, or an RPC-level refusal, throws Unanswered: the test program reports it and ends the case.
+// Every NFSv3 procedure as one waiting call of libnfs, with results that own their bytes. A call
+// that gets no answer, or an RPC-level refusal, throws Unanswered: the test program reports it and
+// ends the case.
 #pragma once
 
 #include <array>
@@ -24,25 +25,73 @@ struct Wcc {
   std::optional<wcc_attr> before;
   std::optional<fattr3> after;
 };
-struct Attr { int status; fattr3 attr{}; };
-struct Changed { int status; Wcc wcc; };
-struct Found { int status; FileHandle handle; std::optional<fattr3> attr, dir_attr; };
-struct Access { int status; std::uint32_t granted = 0; };
-struct Target { int status; std::string target; };
-struct Read { int status; std::string data; bool eof = false; std::uint32_t count = 0; std::optional<fattr3> attr; };
+struct Attr {
+  int status;
+  fattr3 attr{};
+};
+struct Changed {
+  int status;
+  Wcc wcc;
+};
+struct Found {
+  int status;
+  FileHandle handle;
+  std::optional<fattr3> attr, dir_attr;
+};
+struct Access {
+  int status;
+  std::uint32_t granted = 0;
+};
+struct Target {
+  int status;
+  std::string target;
+};
+struct Read {
+  int status;
+  std::string data;
+  bool eof = false;
+  std::uint32_t count = 0;
+  std::optional<fattr3> attr;
+};
 using Verifier = std::array<char, 8>;
-struct Written { int status; std::uint32_t count = 0; int committed = 0; Verifier verifier{}; Wcc wcc; };
-struct Made { int status; FileHandle handle; std::optional<fattr3> attr; Wcc dir_wcc; };
-struct Renamed { int status; Wcc from, to; };
-struct Linked { int status; std::optional<fattr3> attr; Wcc dir_wcc; };
+struct Written {
+  int status;
+  std::uint32_t count = 0;
+  int committed = 0;
+  Verifier verifier{};
+  Wcc wcc;
+};
+struct Made {
+  int status;
+  FileHandle handle;
+  std::optional<fattr3> attr;
+  Wcc dir_wcc;
+};
+struct Renamed {
+  int status;
+  Wcc from, to;
+};
+struct Linked {
+  int status;
+  std::optional<fattr3> attr;
+  Wcc dir_wcc;
+};
 struct Entry {
   std::uint64_t fileid = 0, cookie = 0;
   std::string name;
   std::optional<fattr3> attr;
   FileHandle handle;
 };
-struct Listing { int status; std::vector<Entry> entries; bool eof = false; Verifier verifier{}; };
-struct Position { std::uint64_t cookie = 0; Verifier verifier{}; };
+struct Listing {
+  int status;
+  std::vector<Entry> entries;
+  bool eof = false;
+  Verifier verifier{};
+};
+struct Position {
+  std::uint64_t cookie = 0;
+  Verifier verifier{};
+};
 
 // What SETATTR and the creating calls may set.
 struct Set {
@@ -69,7 +118,8 @@ class Calls {
   Access access(const FileHandle& object, std::uint32_t wanted);
   Target readlink(const FileHandle& link);
   Read read(const FileHandle& file, std::uint64_t offset, std::uint32_t count);
-  Written write(const FileHandle& file, std::uint64_t offset, std::string data, stable_how how = FILE_SYNC);
+  Written write(const FileHandle& file, std::uint64_t offset, std::string data,
+                stable_how how = FILE_SYNC);
   Made create(const FileHandle& dir, const std::string& name, const Set& set = {.mode = 0644},
               createmode3 mode = GUARDED);
   Made create_exclusive(const FileHandle& dir, const std::string& name, const Verifier& verifier);
@@ -88,7 +138,10 @@ class Calls {
   int fsstat(const FileHandle& root, FSSTAT3resok& result);
   int fsinfo(const FileHandle& root, FSINFO3resok& result);
   int pathconf(const FileHandle& object, PATHCONF3resok& result);
-  struct Committed { int status; Verifier verifier{}; };
+  struct Committed {
+    int status;
+    Verifier verifier{};
+  };
   Committed commit(const FileHandle& file, std::uint64_t offset = 0, std::uint32_t count = 0);
 
   // Sets `status` and calls `use` with the whole result.
