@@ -13,7 +13,8 @@
 
 namespace rowan::proxy {
 
-// One network: "10.0.0.0/8", "192.168.1.7", "2001:db8::/32". IPv4 is kept IPv4-mapped, as in PeerAddress.
+// One network: "10.0.0.0/8", "192.168.1.7", "2001:db8::/32". IPv4 is kept IPv4-mapped, as in
+// PeerAddress.
 struct Network {
   std::array<std::byte, 16> ip{};
   std::uint8_t prefix_bits = 128;  // of the mapped form: IPv4 /8 is 104

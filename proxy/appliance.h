@@ -1,8 +1,9 @@
-// One appliance: what a client mounts. Owns its redirect store and the merged view over the image; borrows
-// the image, the loop whose strand it belongs to, and the disk threads. Everything here runs on that loop.
+// One appliance: what a client mounts. Owns its redirect store and the merged view over the image;
+// borrows the image, the loop whose strand it belongs to, and the disk threads. Everything here
+// runs on that loop.
 //
-// Life: the store is opened or made on a start-up thread (Store::open blocks); the constructor starts the
-// appliance; close() drains it; only then may it be destroyed.
+// Life: the store is opened or made on a start-up thread (Store::open blocks); the constructor
+// starts the appliance; close() drains it; only then may it be destroyed.
 #pragma once
 
 #include <array>
@@ -15,6 +16,7 @@
 #include "cache/ids.h"
 #include "cache/store.h"
 #include "proxy/access_list.h"
+#include "proxy/handle.h"
 #include "proxy/image.h"
 #include "rpc/base/loop.h"
 #include "rpc/base/result.h"
@@ -30,64 +32,65 @@ enum class Durability : std::uint8_t {
   async,  // for throw-away nodes: stable replies are given before the disk has them
 };
 
-using ApplianceKey = std::array<std::byte, 32>;  // of the handles' HMAC; moves with the store
-
 struct ApplianceSettings {
-  std::string name;                 // of the export: "/NAME"; no '/', not empty
-  cache::ApplianceId id{};          // random, never zero
-  ApplianceKey key{};               // random, secret
-  std::uint64_t fsid = 0;           // never zero
-  std::string image, image_version; // for messages and for the process
+  std::string name;                  // of the export: "/NAME"; no '/', not empty
+  cache::ApplianceId id{};           // random, never zero
+  ApplianceKey key{};                // random, secret
+  std::uint64_t fsid = 0;            // never zero
+  std::string image, image_version;  // for messages and for the process
   AccessList allow = AccessList::loopback();
-  std::uint64_t quota_bytes = 0;    // 0: none
+  std::uint64_t quota_bytes = 0;  // 0: none
   Durability durability = Durability::sync;
-  bool root_squash = false;         // uid and gid 0 of clients count as 65534
+  bool root_squash = false;  // uid and gid 0 of clients count as 65534
 };
 
 // Counters of one procedure since the appliance was started.
 struct ProcedureCounters {
   static constexpr std::size_t buckets = 32;
   std::uint64_t calls = 0;
-  std::uint64_t errors = 0;         // replies with another status than OK
-  Duration total{};                 // from the call's arrival to its reply
+  std::uint64_t errors = 0;  // replies with another status than OK
+  Duration total{};          // from the call's arrival to its reply
   Duration longest{};
   // histogram[i]: calls that took less than 2^i microseconds (and not less than half of it).
   std::array<std::uint32_t, buckets> histogram{};
 
   void add(Duration took, bool failed);
-  // An upper bound of the given part (0 to 1) of the calls, exact to a factor of two; zero without calls.
+  // An upper bound of the given part (0 to 1) of the calls, exact to a factor of two; zero without
+  // calls.
   Duration quantile(double part) const;
 };
 
 struct ApplianceStats {
   std::array<ProcedureCounters, nfs3::procedure_count> procedures;  // by procedure number
-  std::uint64_t bytes_read = 0;     // served by READ
-  std::uint64_t bytes_written = 0;  // taken by WRITE
+  std::uint64_t bytes_read = 0;                                     // served by READ
+  std::uint64_t bytes_written = 0;                                  // taken by WRITE
   std::uint64_t calls_in_flight = 0;
-  cache::StoreUsage store;          // redirected bytes and objects
+  cache::StoreUsage store;  // redirected bytes and objects
 };
 
 class Appliance {
  public:
   // `image`, `loop` and `disk` outlive the appliance. `settings.quota_bytes` is set on the store.
-  Appliance(ApplianceSettings settings, std::unique_ptr<cache::Store> store, Image& image, Loop& loop,
-            DiskPool& disk);
+  Appliance(ApplianceSettings settings, std::unique_ptr<cache::Store> store, Image& image,
+            Loop& loop, DiskPool& disk);
   Appliance(const Appliance&) = delete;
   Appliance& operator=(const Appliance&) = delete;
   ~Appliance();
 
   const ApplianceSettings& settings() const { return settings_; }
-  // Takes over allow, quota_bytes, durability and root_squash, from the next call on; the rest is identity
-  // and stays.
+  // Takes over allow, quota_bytes, durability and root_squash, from the next call on; the rest is
+  // identity and stays.
   void update(const ApplianceSettings& settings);
 
-  // Lets calls in flight end (new ones are answered JUKEBOX, so that clients wait for the next life), makes
-  // everything durable. An error says what may be lost; the appliance is closed all the same. Once only.
+  // Lets calls in flight end (new ones are answered JUKEBOX, so that clients wait for the next
+  // life), makes everything durable. An error says what may be lost; the appliance is closed all
+  // the same. Once only.
   Task<Result<void>> close();
   bool closing() const { return closing_; }
 
   ApplianceStats stats() const;
-  // The store's sticky failure, if it has one: the appliance is read-only since, with the reason to show.
+  // The store's sticky failure, if it has one: the appliance is read-only since, with the reason to
+  // show.
   const std::optional<Error>& failure() const { return store_->failure(); }
 
   MergedView& view() { return *view_; }

@@ -1,9 +1,11 @@
-// The appliances that one strand serves, and owns. NFS calls find theirs by the id in the handle, MOUNT by
-// name. Found appliances stay valid until remove().
+// The appliances that one strand serves, and owns. NFS calls find theirs by the id in the handle,
+// MOUNT by name. Found appliances stay valid until remove().
 #pragma once
 
 #include <memory>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cache/ids.h"
@@ -13,13 +15,10 @@ namespace rowan::proxy {
 
 class Exports {
  public:
-  // Null if there is none. A short list is searched: the ids of thousands of appliances fit a few pages,
-  // and the service remembers what it found by handle.
+  // Null if there is none.
   Appliance* find(cache::ApplianceId id) const {
-    for (const auto& appliance : appliances_) {
-      if (appliance->settings().id == id) return appliance.get();
-    }
-    return nullptr;
+    auto found = by_id_.find(static_cast<std::uint64_t>(id));
+    return found == by_id_.end() ? nullptr : found->second;
   }
   Appliance* find(std::string_view name) const {
     for (const auto& appliance : appliances_) {
@@ -40,16 +39,18 @@ class Exports {
     if (find(settings.id) != nullptr || find(settings.name) != nullptr) {
       return Error(Errc::exists, "appliance " + settings.name);
     }
+    by_id_.emplace(static_cast<std::uint64_t>(settings.id), appliance.get());
     appliances_.push_back(std::move(appliance));
     return {};
   }
-  // Takes the appliance out, null if there is none: calls that come now find nothing (STALE). Those in flight
-  // go on, so await its close() before destroying it.
+  // Takes the appliance out, null if there is none: calls that come now find nothing (STALE). Those
+  // in flight go on, so await its close() before destroying it.
   std::unique_ptr<Appliance> remove(cache::ApplianceId id) {
     for (auto it = appliances_.begin(); it != appliances_.end(); ++it) {
       if ((*it)->settings().id != id) continue;
       std::unique_ptr<Appliance> taken = std::move(*it);
       appliances_.erase(it);
+      by_id_.erase(static_cast<std::uint64_t>(id));
       return taken;
     }
     return nullptr;
@@ -57,6 +58,7 @@ class Exports {
 
  private:
   std::vector<std::unique_ptr<Appliance>> appliances_;
+  std::unordered_map<std::uint64_t, Appliance*> by_id_;
 };
 
 }  // namespace rowan::proxy

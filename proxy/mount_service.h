@@ -1,0 +1,42 @@
+// MOUNT version 3 for the appliances of one strand: "/APPLIANCE" or a directory below it gives a
+// handle.
+//
+//   NOENT        no such appliance, or no such directory in it
+//   ACCES        the client's address is not on the appliance's list; ".." or a NUL in the path
+//   NAMETOOLONG  the path or a part of it is too long
+//   NOTDIR       the path leads to something else (symbolic links are not followed)
+//   IO           the source did not answer in time
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/exports.h"
+#include "rpc/service.h"
+
+namespace rowan::proxy {
+
+inline constexpr std::size_t max_mount_entries = 1024;  // remembered for DUMP, the latest
+
+class MountService final : public mount3::Service {
+ public:
+  // `exports` outlives the service.
+  explicit MountService(Exports& exports) : exports_(exports) {}
+
+  Task<mount3::MntRes> mnt(const CallContext& context, std::string_view path) override;
+  Task<std::vector<mount3::MountEntry>> dump(const CallContext& context) override;
+  Task<void> umnt(const CallContext& context, std::string_view path) override;
+  Task<void> umntall(const CallContext& context) override;
+  Task<std::vector<mount3::ExportEntry>> exports(const CallContext& context) override;
+
+ private:
+  void remember(const CallContext& context, std::string_view path);
+
+  Exports& exports_;
+  // Who mounted what, as far as known: clients that vanish never say so. For DUMP's eyes only.
+  std::deque<mount3::MountEntry> mounted_;
+};
+
+}  // namespace rowan::proxy
