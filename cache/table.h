@@ -80,6 +80,7 @@ class Batch {
   // Adds whole data blocks (a multiple of 4 KiB); the bytes are copied. The pointer is provisional
   // until apply(): encode it into a value that is put with put_pointing(), or give it to release().
   DataPointer add_data(ByteView blocks);
+  DataPointer add_data(Buffer blocks);
   // A put whose value holds an encoded DataPointer at `pointer_at`; apply() makes a provisional one
   // final.
   void put_pointing(std::string key, std::string value, std::size_t pointer_at);
@@ -87,13 +88,13 @@ class Batch {
   // once.
   void release(DataPointer first, std::uint32_t block_count);
 
-  // The blocks of a provisional pointer; for merging partial blocks inside one batch.
+  // One block of a provisional pointer; for merging partial blocks inside one batch.
   static bool is_provisional(const DataPointer& pointer);
-  ByteView data(const DataPointer& pointer, std::uint32_t block_count) const;
+  ByteView block(const DataPointer& pointer) const;
 
   bool empty() const { return edits_.empty(); }
   std::size_t edit_count() const { return edits_.size(); }
-  std::size_t data_bytes() const { return data_.size(); }
+  std::size_t data_bytes() const { return std::size_t{data_blocks_} * data_block_size; }
   void clear();
 
   bool frees_space = false;   // admitted on a full disk (removing, truncating)
@@ -108,12 +109,12 @@ class Batch {
   };
   static constexpr std::uint32_t no_pointer = ~std::uint32_t{0};
   const std::vector<Edit>& edits() const { return edits_; }
-  ByteView all_data() const { return data_; }
 
  private:
   friend class TableImpl;
   std::vector<Edit> edits_;
-  std::vector<std::byte> data_;
+  std::vector<Buffer> data_;
+  std::uint32_t data_blocks_ = 0;
 };
 
 struct TableEntry {

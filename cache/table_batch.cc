@@ -3,8 +3,8 @@
 #include "cache/table.h"
 #include "rpc/base/check.h"
 
-// A provisional pointer carries provisional_segment and counts blocks from the start of the batch's own data,
-// which apply() lays down as one run.
+// A provisional pointer carries provisional_segment and counts blocks from the start of the batch's
+// own data, which apply() lays down as one run.
 
 namespace rowan::cache {
 namespace {
@@ -35,11 +35,13 @@ void Batch::erase(std::string key) {
   edits_.push_back({.kind = Edit::Kind::erase, .key = std::move(key)});
 }
 
-DataPointer Batch::add_data(ByteView blocks) {
+DataPointer Batch::add_data(ByteView blocks) { return add_data(Buffer::copy_of(blocks)); }
+
+DataPointer Batch::add_data(Buffer blocks) {
   CHECK_EQ(blocks.size() % data_block_size, 0u);
-  const DataPointer pointer{provisional_segment,
-                            static_cast<std::uint32_t>(data_.size() / data_block_size), 0};
-  data_.insert(data_.end(), blocks.begin(), blocks.end());
+  const DataPointer pointer{provisional_segment, data_blocks_, 0};
+  data_blocks_ += static_cast<std::uint32_t>(blocks.size() / data_block_size);
+  data_.push_back(std::move(blocks));
   return pointer;
 }
 
@@ -60,6 +62,7 @@ void Batch::release(DataPointer first, std::uint32_t block_count) {
 void Batch::clear() {
   edits_.clear();
   data_.clear();
+  data_blocks_ = 0;
   frees_space = false;
 }
 
@@ -67,11 +70,15 @@ bool Batch::is_provisional(const DataPointer& pointer) {
   return pointer.segment == provisional_segment;
 }
 
-ByteView Batch::data(const DataPointer& pointer, std::uint32_t block_count) const {
+ByteView Batch::block(const DataPointer& pointer) const {
   CHECK(is_provisional(pointer));
-  CHECK_LE((std::uint64_t{pointer.block} + block_count) * data_block_size, data_.size());
-  return ByteView(data_).subspan(std::size_t{pointer.block} * data_block_size,
-                                 std::size_t{block_count} * data_block_size);
+  std::size_t skip = std::size_t{pointer.block} * data_block_size;
+  for (const Buffer& piece : data_) {
+    if (skip < piece.size()) return piece.view().subspan(skip, data_block_size);
+    skip -= piece.size();
+  }
+  CHECK(false);
+  return {};
 }
 
 }  // namespace rowan::cache

@@ -1,0 +1,197 @@
+// The table's state on its strand. table.cc: opening, reading, applying; table_work.cc: which job
+// is next and what its end means; table_space.cc: room on the disk.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cache/table.h"
+#include "cache/table_jobs.h"
+#include "cache/table_journal.h"
+#include "cache/table_memory.h"
+#include "cache/table_recover.h"
+#include "cache/table_superblock.h"
+#include "cache/table_tree.h"
+
+namespace rowan::cache {
+
+// Free space as last asked for, less what was taken since; and whether the reserve is there.
+class SpaceWatch {
+ public:
+  SpaceWatch(Directory& directory, std::uint64_t reserve_bytes, bool reserve_present);
+
+  // no_space unless `bytes` more can be written. `urgent`: the reserve may be used.
+  Result<void> admit(std::uint64_t bytes, bool urgent);
+  void took(std::uint64_t bytes);
+  bool pressure() const { return pressure_; }
+  std::uint64_t free_bytes();             // asks the system
+  void reserve_used();
+  void reserve_made(bool success);
+  bool reserve_wanted();                  // absent, and there is room for it
+
+ private:
+  Directory* directory_;
+  std::uint64_t reserve_bytes_, margin_;
+  // bytes that may be taken before the system is asked again
+  std::uint64_t credit_ = 0;
+  std::uint64_t reserve_failed_at_ = 0;   // free bytes when making it failed last
+  bool reserve_present_, pressure_ = false;
+};
+
+// Work that a full disk stopped. It is tried again when somebody asks for it or there is more room
+// than then.
+class Stall {
+ public:
+  void set(Error error, std::uint64_t free_bytes);
+  void clear() { error_.reset(); }
+  void poke() { poked_ = true; }
+  bool may_run(SpaceWatch& space) const;
+  const std::optional<Error>& error() const { return error_; }
+
+ private:
+  std::optional<Error> error_;
+  std::uint64_t free_bytes_ = 0;
+  bool poked_ = false;
+};
+
+// Data that jobs brought in, until it is asked for again; a few runs, newest last.
+class LoadedData {
+ public:
+  void insert(const WantedData& wanted, Result<Buffer> bytes);
+  // Null: not here. An error is handed out once.
+  const Result<Buffer>* find(const WantedData& wanted);
+
+ private:
+  struct Entry {
+    WantedData wanted;
+    Result<Buffer> bytes;
+    bool told = false;
+  };
+  std::deque<Entry> entries_;
+};
+
+// Segments that are open: a bounded number, the least recently used is closed.
+class SegmentFiles {
+ public:
+  SharedFile find(std::uint32_t segment);
+  void insert(std::uint32_t segment, SharedFile file);
+  void erase(std::uint32_t segment) { files_.erase(segment); }
+
+ private:
+  struct Open {
+    SharedFile file;
+    std::uint64_t used = 0;
+  };
+  std::map<std::uint32_t, Open> files_;
+  std::uint64_t uses_ = 0;
+};
+
+struct TableParts {
+  std::unique_ptr<File> lock;
+  SharedFile tree, superblock_file;
+  Superblock superblock;
+  Recovered recovered;
+  PageAllocator allocator;
+  bool reserve_present = false;
+  std::uint64_t life = 0;
+};
+
+class TableImpl final : public Table {
+ public:
+  TableImpl(Directory& directory, const TableOptions& options, TableParts parts);
+  // Reads the table's own records; synchronous. The last step of opening.
+  Result<void> load_own_records();
+
+  Result<std::string_view> get(std::string_view key) override;
+  Result<std::vector<TableEntry>> scan(std::string_view from, std::string_view to,
+                                       std::size_t limit) override;
+  Result<void> read_data(DataPointer first, std::span<const std::uint64_t> sums,
+                         ByteSpan into) override;
+  Result<Ticket> apply(Batch& batch) override;
+  void want_durable(Ticket ticket) override;
+  Ticket applied() const override { return applied_; }
+  Ticket durable() const override { return options_.sync ? synced_ : written_; }
+  const std::optional<Error>& failure() const override { return failure_; }
+  std::unique_ptr<Job> take_load() override;
+  std::unique_ptr<Job> next_job() override;
+  void complete(std::unique_ptr<Job> job) override;
+  bool busy() const override;
+  void prepare_close() override;
+  const std::optional<Error>& stalled() const override { return write_stall_.error(); }
+  TableUsage usage() const override;
+  Result<DiskSpace> disk_space() const override { return directory_.space(); }
+
+ private:
+  // Reading.
+  Result<std::string_view> get_from_tree(std::string_view key);
+  bool copy_pending(const DataPointer& first, ByteSpan into) const;
+  Result<void> verify(const DataPointer& first, std::span<const std::uint64_t> sums,
+                      ByteView bytes) const;
+
+  // Applying.
+  Result<void> check(const Batch& batch) const;
+  Result<void> admit(std::uint64_t bytes, bool frees_space);
+  void take(Batch& batch, DataPointer first);
+  void seal();
+  void take_spent();
+  void freeze();
+
+  // Jobs.
+  bool write_due() const;
+  bool sync_due() const;
+  bool freeze_due() const;
+  bool merge_due() const;
+  bool close_due() const;
+  std::unique_ptr<Job> make_write();
+  std::unique_ptr<Job> make_merge();
+  std::unique_ptr<Job> make_cleanup();
+  std::unique_ptr<Job> make_close();
+  std::unique_ptr<Job> next_maintenance();
+  void add_own_records(MergeJob& job) const;
+  void done(LoadJob& job);
+  void done(WriteJob& job);
+  void done(MergeJob& job);
+  void done(CleanupJob& job);
+  void done(CloseJob& job);
+  void fail(const Error& error, const char* what);
+
+  Directory& directory_;
+  TableOptions options_;
+  std::unique_ptr<File> lock_;
+  SharedFile superblock_file_, tree_;
+  Superblock superblock_;                       // as on disk
+  TreePages pages_;
+  PageAllocator allocator_;                     // as on disk, settled
+  Journal journal_;
+  std::unique_ptr<MemoryTable> active_;
+  std::shared_ptr<MemoryTable> frozen_;         // being merged, or waiting for the journal
+  std::map<std::uint32_t, std::uint64_t> live_; // live data blocks by segment, as in the tree
+  std::set<std::uint32_t> segments_;            // that exist
+  SegmentFiles files_;
+  std::map<std::uint32_t, SharedFile> dirty_;   // written, not synced
+  bool dirty_names_ = false;
+  std::vector<DeadRange> to_punch_;             // durable in the tree as such; done by the cleanup
+  std::vector<std::string> punch_keys_;         // the records that say so
+  bool cleanup_due_ = false;
+
+  Ticket applied_ = 0, written_ = 0, synced_ = 0, wanted_ = 0;
+  std::optional<Error> failure_;
+  Stall write_stall_, merge_stall_;
+  SpaceWatch space_;
+  LoadedData loaded_;
+  std::optional<WantedPage> wanted_page_;       // what take_load() is about
+  std::optional<WantedData> wanted_data_;
+  std::vector<std::string> damage_;             // found by merges; bounded
+  std::uint32_t loads_out_ = 0;
+  bool write_out_ = false, maintenance_out_ = false, closing_ = false;
+  std::string edits_;                           // scratch of apply()
+
+  friend class MergedScan;
+};
+
+}  // namespace rowan::cache

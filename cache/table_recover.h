@@ -1,0 +1,50 @@
+// Reading the journal back at open: what follows the superblock's position, up to the torn end of
+// the last life.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/file.h"
+#include "cache/table_group.h"
+#include "cache/table_memory.h"
+#include "cache/table_superblock.h"
+#include "rpc/base/result.h"
+
+namespace rowan::cache {
+
+struct Recovered {
+  std::unique_ptr<MemoryTable> memory;
+  JournalPosition end;                  // where the next group chains to
+  Ticket last = 0;
+  std::vector<std::uint32_t> segments;  // that exist and belong to the journal or to data before it
+  std::vector<std::uint32_t> garbage;   // begun by a life that got nothing on disk
+  std::uint32_t next_segment = 1;
+  bool torn_tail = false;               // the last segment has bytes behind `end`
+  std::uint64_t repaired = 0;           // groups whose first copy was damaged
+};
+
+// Reads only. corrupt: something that was durable cannot be read; names segment and offset.
+Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock);
+
+// One group as it lies on disk; shared with the checker and the dump tool.
+struct FoundGroup {
+  GroupHeader header;
+  std::string edits;
+  bool repaired = false;
+};
+struct ExpectedGroup {
+  std::uint64_t epoch = 0;
+  JournalPosition at;
+  Ticket first = 0;
+};
+// not_found: no such group there (never written, torn, or both copies damaged).
+Result<FoundGroup> read_group(const File& segment, const ExpectedGroup& expected);
+// Compares the group's data with its sum.
+Result<bool> data_is_whole(const File& segment, const GroupHeader& header);
+// Puts a group's edits into a memory table. corrupt: outside the grammar.
+Result<void> replay_group(const FoundGroup& group, MemoryTable& memory);
+
+}  // namespace rowan::cache
