@@ -127,6 +127,18 @@ TEST_CASE("a row of the table says whether its target is reached") {
   CHECK(row.ratio() == 0);
 }
 
+TEST_CASE("a target may be the greatest ratio allowed") {
+  Row row;
+  row.baseline = 100;
+  row.rowan = 109;
+  row.target = 1.1;
+  row.at_most = true;
+  CHECK(row.reached());
+  CHECK(markdown_row(row).find("≤ 1.10 ✓") != std::string::npos);
+  row.rowan = 112;
+  CHECK_FALSE(row.reached());
+}
+
 TEST_CASE("the processor time of a living process is known, of none it is not") {
   auto mine = cpu_seconds(getpid());
   REQUIRE(mine.has_value());

@@ -30,13 +30,17 @@ void define_compare(CLI::App& app, CompareOptions& options);
 struct Row {
   std::string name, unit, baseline_name;
   double baseline = 0, rowan = 0;
-  std::optional<double> target;                         // least ratio; none: for information
+  std::optional<double> target;  // the ratio to reach; none: for information
+  bool at_most = false;          // the target is a greatest ratio, not a least
   std::optional<double> baseline_cpu_us, rowan_cpu_us;  // server's processor time for each call
   std::optional<bool> met;  // overrides ratio >= target (the durable creates' second target)
   std::string remark;
 
   double ratio() const { return baseline > 0 ? rowan / baseline : 0; }
-  bool reached() const { return met ? *met : !target || ratio() >= *target; }
+  bool reached() const {
+    if (met || !target) return met.value_or(true);
+    return at_most ? ratio() <= *target : ratio() >= *target;
+  }
 };
 
 std::string markdown_header();

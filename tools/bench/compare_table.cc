@@ -29,7 +29,9 @@ std::string markdown_header() {
 }
 
 std::string markdown_row(const Row& row) {
-  std::string target = row.target ? "≥ " + number(*row.target) + (row.reached() ? " ✓" : " ✗") : "";
+  std::string target =
+      row.target ? (row.at_most ? "≤ " : "≥ ") + number(*row.target) + (row.reached() ? " ✓" : " ✗")
+                 : "";
   std::string cpu;
   if (row.baseline_cpu_us && row.rowan_cpu_us) {
     cpu = number(*row.baseline_cpu_us) + " / " + number(*row.rowan_cpu_us);
