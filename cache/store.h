@@ -136,6 +136,7 @@ class Store {
   virtual Result<std::vector<Extent>> extents(
       ObjectId id, const ObjectRecord& record, std::uint64_t offset, std::uint64_t length) = 0;
   // The bytes of a local extent, verified. corrupt if they are not what was written.
+  // Extents are good until the next apply(): after a needs_load ask for them again.
   virtual Result<void> read(const Extent& extent, ByteSpan into) = 0;
 
   // a fresh local id; durable together with the transaction that uses it

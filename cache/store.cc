@@ -1,0 +1,377 @@
+// The redirect store over its table: reading records, and handing transactions to a stage (store_stage.cc).
+#include "cache/store.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <random>
+#include <utility>
+
+#include "cache/disk_codec.h"
+#include "cache/store_extents.h"
+#include "cache/store_records.h"
+#include "cache/store_stage.h"
+#include "rpc/base/check.h"
+
+namespace rowan::cache {
+namespace {
+
+constexpr std::size_t scan_page = 256;
+
+template <class... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+template <class... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+bool frees_space(const Transaction& transaction) {
+  bool frees = false;
+  for (const Transaction::Step& step : transaction.steps()) {
+    if (std::holds_alternative<Transaction::Write>(step)) return false;
+    if (const auto* put = std::get_if<Transaction::PutName>(&step))
+      frees = frees || put->record.child == no_object;
+    frees = frees || std::holds_alternative<Transaction::RemoveObject>(step) ||
+            std::holds_alternative<Transaction::Truncate>(step) ||
+            std::holds_alternative<Transaction::EraseName>(step);
+  }
+  return frees;
+}
+
+Result<void> stage_step(StoreStage& stage, const Transaction::Step& step) {
+  using T = Transaction;
+  return std::visit(
+      Overloaded{
+          [&](const T::PutObject& s) { return stage.put_object(s.id, s.record); },
+          [&](const T::RemoveObject& s) { return stage.remove_object(s.id, s.last); },
+          [&](const T::PutName& s) { return stage.put_name(s.directory, s.name, s.record); },
+          [&](const T::EraseName& s) { return stage.erase_name(s.directory, s.name); },
+          [&](const T::Write& s) { return stage.write(s.id, s.offset, s.bytes); },
+          [&](const T::Truncate& s) { return stage.truncate(s.id, s.size); },
+      },
+      step);
+}
+
+Error about(const Error& error, ObjectId id) {
+  if (error.code != Errc::corrupt && error.code != Errc::io) return error;
+  return Error(error.code, "object " + std::to_string(to_number(id)) + ": " + error.detail);
+}
+
+std::array<std::byte, 8> verifier_bytes(std::uint64_t number) {
+  std::array<std::byte, 8> bytes;
+  store_be(bytes.data(), number);
+  return bytes;
+}
+
+class StoreImpl final : public Store {
+ public:
+  StoreImpl(std::unique_ptr<Table> table, std::uint64_t quota_bytes)
+      : table_(std::move(table)), quota_bytes_(quota_bytes) {
+    std::random_device device;
+    verifier_ = std::uint64_t{device()} << 32 | device();
+  }
+
+  // The rest of opening; synchronous.
+  Result<void> load(bool fresh);
+
+  Result<ObjectRecord> object(ObjectId id) override;
+  Result<NameRecord> name(ObjectId directory, std::string_view name) override;
+  Result<std::vector<NamedEntry>> names_after(ObjectId directory, std::uint64_t sequence,
+                                              std::size_t limit) override;
+  Result<bool> has_names(ObjectId directory) override;
+  Result<std::vector<Extent>> extents(ObjectId id, const ObjectRecord& record, std::uint64_t offset,
+                                      std::uint64_t length) override;
+  Result<void> read(const Extent& extent, ByteSpan into) override;
+  ObjectId next_object() override { return ObjectId{counters_.next_object++ | local_object_bit}; }
+  std::uint64_t next_sequence() override { return counters_.next_sequence++; }
+  Result<Ticket> apply(Transaction& transaction) override;
+
+  void want_durable(Ticket ticket) override { table_->want_durable(ticket); }
+  Ticket applied() const override { return table_->applied(); }
+  Ticket durable() const override { return table_->durable(); }
+  const std::optional<Error>& failure() const override { return table_->failure(); }
+  std::unique_ptr<Job> take_load() override { return table_->take_load(); }
+  std::unique_ptr<Job> next_job() override;
+  void complete(std::unique_ptr<Job> job) override { table_->complete(std::move(job)); }
+  bool busy() const override { return table_->busy(); }
+  void prepare_close() override {
+    closing_ = true;
+    table_->prepare_close();
+  }
+  const std::optional<Error>& stalled() const override { return table_->stalled(); }
+  std::array<std::byte, 8> write_verifier() const override {
+    // Once a sync failed, nobody knows what of the unstable data is left.
+    return verifier_bytes(table_->failure() ? ~verifier_ : verifier_);
+  }
+  StoreUsage usage() const override {
+    return {counters_.data_blocks * data_block_size, counters_.objects,
+            table_->usage().disk_bytes};
+  }
+  void set_quota(std::uint64_t bytes) override { quota_bytes_ = bytes; }
+  Result<DiskSpace> disk_space() const override { return table_->disk_space(); }
+
+ private:
+  // A call that may need loads, at opening only.
+  template <class Call>
+  auto wait_for(Call call);
+  Result<void> load_purges();
+  Result<Ticket> commit(StoreStage& stage, bool frees);
+  void purge_some();
+  Result<std::vector<StoredExtent>> stored(ObjectId id, std::uint64_t from, std::uint64_t to);
+
+  std::unique_ptr<Table> table_;
+  std::uint64_t quota_bytes_, verifier_ = 0;
+  Counters counters_, durable_counters_;    // now, and as the table's record says
+  PurgeMarks purges_;
+  std::map<ObjectId, std::uint64_t> purge_cursors_;
+  bool closing_ = false;
+};
+
+template <class Call>
+auto StoreImpl::wait_for(Call call) {
+  auto answer = call();
+  while (answer.failed_with(Errc::needs_load)) {
+    auto job = table_->take_load();
+    job->run();
+    table_->complete(std::move(job));
+    answer = call();
+  }
+  return answer;
+}
+
+Result<void> StoreImpl::load(bool fresh) {
+  if (fresh) {
+    Batch batch;
+    batch.put(counters_key(), encode(counters_));
+    TRY(const Ticket ticket, table_->apply(batch));
+    table_->want_durable(ticket);
+    while (auto job = table_->next_job()) {
+      job->run();
+      table_->complete(std::move(job));
+    }
+    if (table_->failure()) return *table_->failure();
+  }
+  auto value = wait_for([&] { return table_->get(counters_key()); });
+  if (value.failed_with(Errc::not_found))
+    return Error(Errc::corrupt, "the store has no counters; it was never finished or is damaged");
+  if (!value) return std::move(value).error();
+  TRY(counters_, decode_counters(*value));
+  durable_counters_ = counters_;
+  return load_purges();
+}
+
+Result<void> StoreImpl::load_purges() {
+  std::string from(1, static_cast<char>(RecordKind::purge));
+  const std::string to = prefix_end(from);
+  while (true) {
+    TRY(const auto entries, wait_for([&] { return table_->scan(from, to, scan_page); }));
+    for (const TableEntry& entry : entries) {
+      TRY(const ParsedKey key, parse_key(entry.key));
+      TRY(purges_[key.id], decode_purge(entry.value));
+    }
+    if (entries.size() < scan_page) return {};
+    from = entries.back().key + '\0';
+  }
+}
+
+// ---- reading
+
+Result<ObjectRecord> StoreImpl::object(ObjectId id) {
+  auto value = table_->get(object_key(id));
+  if (!value) return about(value.error(), id);
+  auto record = decode_object(*value);
+  if (!record) return about(record.error(), id);
+  return record;
+}
+
+Result<NameRecord> StoreImpl::name(ObjectId directory, std::string_view name) {
+  auto value = table_->get(name_key(directory, name));
+  if (!value) return about(value.error(), directory);
+  auto record = decode_name(*value);
+  if (!record) return about(record.error(), directory);
+  return record;
+}
+
+Result<std::vector<NamedEntry>> StoreImpl::names_after(ObjectId directory, std::uint64_t sequence,
+                                                       std::size_t limit) {
+  std::vector<NamedEntry> names;
+  if (sequence == ~std::uint64_t{0}) return names;
+  auto entries = table_->scan(sequence_key(directory, sequence + 1),
+                              prefix_end(key_prefix(RecordKind::sequence, directory)), limit);
+  if (!entries) return about(entries.error(), directory);
+  for (const TableEntry& entry : *entries) {
+    auto key = parse_key(entry.key);
+    if (!key) return about(key.error(), directory);
+    auto record = decode_sequence(entry.value);
+    if (!record) return about(record.error(), directory);
+    names.push_back({std::move(record->name), {record->child, key->number}});
+  }
+  return names;
+}
+
+Result<bool> StoreImpl::has_names(ObjectId directory) {
+  const std::string prefix = key_prefix(RecordKind::name, directory);
+  auto entries = table_->scan(prefix, prefix_end(prefix), 1);
+  if (!entries) return about(entries.error(), directory);
+  return !entries->empty();
+}
+
+// The stored extents that touch [from, to), without what purge marks call dead.
+Result<std::vector<StoredExtent>> StoreImpl::stored(ObjectId id, std::uint64_t from,
+                                                    std::uint64_t to) {
+  std::vector<StoredExtent> found;
+  const auto marks = purges_.find(id);
+  std::string next = extent_key(id, from + 1);
+  const std::string end = prefix_end(key_prefix(RecordKind::extent, id));
+  while (true) {
+    TRY(const auto entries, table_->scan(next, end, scan_page));
+    for (const TableEntry& entry : entries) {
+      TRY(const ParsedKey key, parse_key(entry.key));
+      TRY(StoredExtent extent, decode_extent(key, entry.value));
+      if (extent.start >= to) return found;
+      if (marks == purges_.end()) {
+        found.push_back(std::move(extent));
+      } else if (auto live = live_part(extent, marks->second)) {
+        found.push_back(std::move(*live));
+      }
+    }
+    if (entries.size() < scan_page) return found;
+    next = entries.back().key + '\0';
+  }
+}
+
+Result<std::vector<Extent>> StoreImpl::extents(ObjectId id, const ObjectRecord& record,
+                                               std::uint64_t offset, std::uint64_t length) {
+  std::vector<Extent> runs;
+  const auto end = checked_add(offset, length);
+  if (!end || *end > ~std::uint64_t{0} >> 1) return Error(Errc::too_big, "a range beyond 2^63");
+  auto found = stored(id, offset, *end);
+  if (!found) return about(found.error(), id);
+  std::uint64_t at = offset;
+  auto fill_to = [&](std::uint64_t to) {
+    const std::uint64_t base_end = std::clamp(record.base_size, at, to);
+    if (base_end > at) runs.push_back({at, base_end - at, Extent::Kind::base, {}, {}});
+    if (to > base_end) runs.push_back({base_end, to - base_end, Extent::Kind::zero, {}, {}});
+    at = to;
+  };
+  for (const StoredExtent& extent : *found) {
+    for (const ByteRange& range : ranges_within(extent, offset, *end)) {
+      if (range.begin > at) fill_to(range.begin);
+      const std::uint64_t skip = range.begin / data_block_size - extent.first_block();
+      const std::uint64_t last = (range.end - 1) / data_block_size - extent.first_block();
+      Extent run{range.begin, range.end - range.begin, Extent::Kind::local, extent.data, {}};
+      run.data.block += static_cast<std::uint32_t>(skip);
+      run.sums.assign(extent.sums.begin() + static_cast<std::ptrdiff_t>(skip),
+                      extent.sums.begin() + static_cast<std::ptrdiff_t>(last + 1));
+      runs.push_back(std::move(run));
+      at = range.end;
+    }
+  }
+  if (at < *end) fill_to(*end);
+  return runs;
+}
+
+Result<void> StoreImpl::read(const Extent& extent, ByteSpan into) {
+  CHECK(extent.kind == Extent::Kind::local);
+  CHECK_EQ(into.size(), extent.length);
+  const std::uint64_t skip = extent.offset % data_block_size;
+  const std::size_t whole = extent.sums.size() * data_block_size;
+  if (skip == 0 && whole == into.size()) return table_->read_data(extent.data, extent.sums, into);
+  Buffer blocks(whole);
+  TRY_VOID(table_->read_data(extent.data, extent.sums, blocks.span()));
+  std::memcpy(into.data(), blocks.data() + skip, into.size());
+  return {};
+}
+
+// ---- changing
+
+Result<Ticket> StoreImpl::commit(StoreStage& stage, bool frees) {
+  TRY(const Ticket ticket, stage.commit(durable_counters_, frees));
+  counters_ = durable_counters_ = stage.counters;
+  for (const auto& [id, marks] : stage.changed_marks()) {
+    if (marks.empty()) purges_.erase(id);
+    else purges_[id] = marks;
+  }
+  return ticket;
+}
+
+Result<Ticket> StoreImpl::apply(Transaction& transaction) {
+  StoreStage stage(*table_, counters_, purges_);
+  for (const Transaction::Step& step : transaction.steps()) TRY_VOID(stage_step(stage, step));
+  const std::uint64_t blocks = stage.counters.data_blocks;
+  if (quota_bytes_ != 0 && blocks > counters_.data_blocks &&
+      blocks * data_block_size > quota_bytes_)
+    return Error(Errc::quota, "the quota of " + std::to_string(quota_bytes_) + " bytes is used up");
+  TRY(const Ticket ticket, commit(stage, frees_space(transaction)));
+  // A new mark may reach below what a purge has already looked at.
+  for (const auto& [id, marks] : stage.changed_marks()) purge_cursors_.erase(id);
+  transaction.clear();
+  return ticket;
+}
+
+// Takes some dead extents away; what it has to load or to wait for ends it for now.
+void StoreImpl::purge_some() {
+  const ObjectId id = purges_.begin()->first;
+  StoreStage stage(*table_, counters_, purges_);
+  std::uint64_t cursor = purge_cursors_[id];
+  auto over = stage.purge(id, cursor);
+  if (!over) return;
+  auto ticket = commit(stage, true);
+  if (!ticket) return;
+  purge_cursors_[id] = cursor;
+  if (*over) purge_cursors_.erase(id);
+  table_->want_durable(*ticket);
+}
+
+std::unique_ptr<Job> StoreImpl::next_job() {
+  if (auto job = table_->next_job()) return job;
+  if (purges_.empty() || closing_ || table_->failure()) return nullptr;
+  purge_some();
+  if (auto load = table_->take_load()) return load;
+  return table_->next_job();
+}
+
+}  // namespace
+
+// ---- opening
+
+Result<std::unique_ptr<Store>> Store::create(Directory& directory, const StoreOptions& options) {
+  TRY(auto table, Table::create(directory, options.table));
+  auto store = std::make_unique<StoreImpl>(std::move(table), options.quota_bytes);
+  TRY_VOID(store->load(true));
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+Result<std::unique_ptr<Store>> Store::open(Directory& directory, const StoreOptions& options) {
+  TRY(auto table, Table::open(directory, options.table));
+  // Nothing at all was ever applied: create() was interrupted.
+  const bool fresh = table->applied() == 0;
+  auto store = std::make_unique<StoreImpl>(std::move(table), options.quota_bytes);
+  auto loaded = store->load(fresh);
+  if (!loaded)
+    return Error(loaded.error().code, directory.path() + ": " + loaded.error().detail);
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+// ---- transactions
+
+void Transaction::put_object(ObjectId id, ObjectRecord record) {
+  steps_.push_back(PutObject{id, std::move(record)});
+}
+void Transaction::remove_object(ObjectId id, ObjectRecord last) {
+  steps_.push_back(RemoveObject{id, std::move(last)});
+}
+void Transaction::put_name(ObjectId directory, std::string name, NameRecord record) {
+  steps_.push_back(PutName{directory, std::move(name), record});
+}
+void Transaction::erase_name(ObjectId directory, std::string name) {
+  steps_.push_back(EraseName{directory, std::move(name)});
+}
+void Transaction::write(ObjectId id, std::uint64_t offset, ByteView bytes) {
+  steps_.push_back(Write{id, offset, bytes});
+}
+void Transaction::truncate(ObjectId id, std::uint64_t size) {
+  steps_.push_back(Truncate{id, size});
+}
+
+}  // namespace rowan::cache

@@ -1,0 +1,78 @@
+// One transaction being prepared: its changes over the table's present state, so that each step sees those
+// before it. Nothing is in the table until commit().
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/store_extents.h"
+#include "cache/store_records.h"
+#include "cache/table.h"
+
+namespace rowan::cache {
+
+using PurgeMarks = std::map<ObjectId, std::vector<PurgeMark>>;
+
+class StoreStage {
+ public:
+  StoreStage(Table& table, const Counters& counters, const PurgeMarks& marks)
+      : table_(table), counters(counters), purge_marks_(marks) {}
+
+  // Each may fail with what the table says (needs_load, corrupt, io) or with invalid, too_big,
+  // name_too_long, try_later.
+  Result<void> put_object(ObjectId id, const ObjectRecord& record);
+  Result<void> remove_object(ObjectId id, const ObjectRecord& last);
+  Result<void> put_name(ObjectId directory, const std::string& name, const NameRecord& record);
+  Result<void> erase_name(ObjectId directory, const std::string& name);
+  Result<void> write(ObjectId id, std::uint64_t offset, ByteView bytes);
+  Result<void> truncate(ObjectId id, std::uint64_t size);
+  // Removes dead records of one object, a bounded number; true when none is left (the mark is gone then).
+  Result<bool> purge(ObjectId id, std::uint64_t& cursor);
+
+  // Applies everything as one batch. On an error the stage is of no further use.
+  Result<Ticket> commit(const Counters& before, bool frees_space);
+  // Objects whose marks changed; an empty list: none are left.
+  const PurgeMarks& changed_marks() const { return changed_marks_; }
+
+ private:
+  struct Found {
+    std::string key;
+    StoredExtent extent;
+  };
+  Result<std::optional<std::string>> find(const std::string& key);
+  Result<std::vector<TableEntry>> scan(const std::string& from, const std::string& to,
+                                       std::size_t limit);
+  Result<bool> counted(ObjectId id);
+  const std::vector<PurgeMark>& marks_of(ObjectId id) const;
+  void set_marks(ObjectId id, std::vector<PurgeMark> marks);
+  Result<Found> decode(const TableEntry& entry) const;
+  // Records that touch blocks of [from, to); at most `limit`.
+  Result<std::vector<Found>> overlapping(ObjectId id, std::uint64_t from, std::uint64_t to,
+                                         std::size_t limit);
+  Result<void> write_chunk(ObjectId id, std::uint64_t offset, ByteView bytes);
+  Result<void> keep_old_bytes(const std::vector<Found>& old, ObjectId id, std::uint64_t block,
+                              ByteRange written, ByteSpan content, std::vector<ByteRange>& ranges);
+  Result<void> read_block(const StoredExtent& extent, std::uint64_t block, ByteSpan into) const;
+  void clear_blocks(const Found& found, ObjectId id, std::uint64_t from, std::uint64_t to);
+  void put_extent(ObjectId id, const StoredExtent& extent);
+  void release_all(const StoredExtent& extent, std::uint64_t from_block, std::uint64_t end_block);
+  Result<void> drop_beyond(ObjectId id, std::uint64_t size);
+  Result<void> drop_staged_beyond(ObjectId id, std::uint64_t size);
+  void cut_beyond(ObjectId id, const Found& found, std::uint64_t size);
+
+  Table& table_;
+
+ public:
+  Counters counters;
+
+ private:
+  const PurgeMarks& purge_marks_;
+  PurgeMarks changed_marks_;
+  std::map<std::string, std::optional<std::string>> edits_;
+  Batch batch_;
+};
+
+}  // namespace rowan::cache
