@@ -1,0 +1,232 @@
+// The whole NFS logic against a model of a POSIX tree, from one seed: random operations of several
+// users, one at a time and several at once, with a slow and failing image, a store that must load
+// and sometimes puts off, disk jobs in any order, and power cuts between and in the middle of
+// operations.
+//
+// ROWAN_SIM_SEEDS=N runs N seeds; ROWAN_SIM_SEED=S only that one.
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+
+#include "tests/sim/proxy_world.h"
+#include "tests/support/catch.h"
+
+using namespace rowan;
+using namespace rowan::sim;
+using nfs3::Status;
+using test::ModelFs;
+using test::ModelId;
+
+namespace {
+
+using Lines = std::map<std::string, std::string>;
+using HandlesByPath = std::map<std::string, nfs3::Handle>;
+
+class Simulation {
+ public:
+  Simulation(std::uint64_t seed, std::unique_ptr<StoreMaker> stores)
+      : world_(seed, std::move(stores)) {
+    durable_ = {world_.model};
+  }
+
+  void run(int steps) {
+    compare();
+    for (int i = 0; i < steps; ++i) {
+      std::uint64_t pick = world_.random() % 100;
+      if (pick < 75) {
+        one();
+      } else if (pick < 88) {
+        several(false);
+      } else if (pick < 92) {
+        crash();
+      } else if (pick < 96) {
+        several(true);
+      } else {
+        compare();
+      }
+    }
+    compare();
+  }
+
+ private:
+  void one() {
+    Operation operation = random_operation(world_);
+    std::vector<Outcome> outcomes;
+    world_.run({operation}, outcomes);
+    const Outcome& seen = outcomes[0];
+    INFO(describe(operation));
+    // The image did not answer in time: nothing has happened.
+    if (seen.status == Status::jukebox) return;
+    ModelFs before = world_.model;
+    Outcome expected = do_to_model(world_.model, operation);
+    INFO("expected " << nfs3::to_string(expected.status) << ", got "
+                     << nfs3::to_string(seen.status));
+    REQUIRE(agree(operation, expected, seen, world_.handles));
+    bind(operation, seen);
+    note(operation, before);
+  }
+
+  // What a power cut may leave: the state after the last stable change, or after any later operation.
+  void note(const Operation& operation, const ModelFs& before) {
+    std::map<std::string, ModelId> ids;
+    if (dump_model(before, ids) == dump_model(world_.model, ids)) return;
+    bool data = operation.kind == Operation::Kind::write;
+    bool stable = !data || operation.stable != nfs3::StableHow::unstable;
+    if (stable) durable_.clear();
+    durable_.push_back(world_.model);
+  }
+
+  void bind(const Operation& operation, const Outcome& outcome) {
+    bool made = outcome.handle && world_.model.find(operation.made) != nullptr;
+    if (made) world_.handles.try_emplace(operation.made, *outcome.handle);
+  }
+
+  // Operations at the same time: some order of them must explain all answers and the state
+  // afterwards.
+  void several(bool with_crash) {
+    make_durable();
+    std::vector<Operation> operations;
+    std::size_t count = 2 + world_.random() % 2;
+    for (std::size_t i = 0; i < count; ++i) operations.push_back(random_operation(world_));
+    for (Operation& operation : operations) operation.stable = nfs3::StableHow::file_sync;
+    std::vector<Outcome> outcomes;
+    std::uint64_t turns = world_.random() % 12;
+    auto cut = [&turns] { return turns-- == 0; };
+    if (with_crash) {
+      world_.run(operations, outcomes, cut);
+    } else {
+      world_.run(operations, outcomes);
+    }
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i) {
+      text += describe(operations[i]) + (outcomes[i].replied ? " -> " : " -> no reply ");
+      text += std::string(nfs3::to_string(outcomes[i].status)) + "\n";
+    }
+    INFO((with_crash ? "crash\n" : "") << text);
+    HandlesByPath by_path;
+    Lines lines = world_.dump(by_path);
+    std::optional<ModelFs> explained = explain(operations, outcomes, lines);
+    REQUIRE(explained.has_value());
+    world_.model = *explained;
+    adopt(by_path);
+    durable_ = {world_.model};
+  }
+
+  std::optional<ModelFs> explain(const std::vector<Operation>& operations,
+                                 const std::vector<Outcome>& outcomes, const Lines& lines) {
+    std::vector<std::size_t> order(operations.size());
+    std::iota(order.begin(), order.end(), 0u);
+    do {
+      // Those without a reply may have happened or not.
+      for (unsigned skipped = 0; skipped < (1u << operations.size()); ++skipped) {
+        auto model = play(operations, outcomes, order, skipped);
+        std::map<std::string, ModelId> ids;
+        if (model && dump_model(*model, ids) == lines) return model;
+      }
+    } while (std::next_permutation(order.begin(), order.end()));
+    return std::nullopt;
+  }
+
+  std::optional<ModelFs> play(const std::vector<Operation>& operations,
+                              const std::vector<Outcome>& outcomes,
+                              const std::vector<std::size_t>& order, unsigned skipped) {
+    ModelFs model = world_.model;
+    for (std::size_t i : order) {
+      const Outcome& seen = outcomes[i];
+      bool skip = (skipped & (1u << i)) != 0;
+      bool nothing = seen.replied && seen.status == Status::jukebox;
+      if (skip && seen.replied) return std::nullopt;
+      if (skip || nothing) continue;
+      Outcome expected = do_to_model(model, operations[i]);
+      // A READ is not atomic against a WRITE at the same time; its bytes are compared when it is
+      // alone.
+      Outcome compared = seen;
+      compared.bytes = expected.bytes;
+      compared.eof = expected.eof;
+      if (seen.replied && !agree(operations[i], expected, compared, world_.handles))
+        return std::nullopt;
+    }
+    return model;
+  }
+
+  // Learns the handles of objects whose creation nobody was told of.
+  void adopt(const HandlesByPath& by_path) {
+    std::map<std::string, ModelId> ids;
+    dump_model(world_.model, ids);
+    for (const auto& [path, id] : ids) {
+      auto [known, added] = world_.handles.try_emplace(id, by_path.at(path));
+      INFO(path);
+      REQUIRE(known->second == by_path.at(path));
+    }
+  }
+
+  void make_durable() {
+    Operation sync;
+    sync.kind = Operation::Kind::setattr;
+    sync.user = {0, {0}};
+    sync.object = test::model_root;
+    sync.set.mode = world_.model.find(test::model_root)->mode;
+    std::vector<Outcome> outcomes;
+    do world_.run({sync}, outcomes);
+    while (outcomes[0].status == Status::jukebox);
+    REQUIRE(outcomes[0].status == Status::ok);
+  }
+
+  void crash() {
+    nfs3::Verifier before = world_.write_verifier();
+    world_.crash();
+    REQUIRE(world_.write_verifier() != before);
+    HandlesByPath by_path;
+    Lines lines = world_.dump(by_path);
+    bool found = false;
+    for (const ModelFs& kept : durable_) {
+      std::map<std::string, ModelId> ids;
+      if (found || dump_model(kept, ids) != lines) continue;
+      ModelFs chosen = kept;
+      world_.model = std::move(chosen);
+      found = true;
+    }
+    REQUIRE(found);
+    durable_ = {world_.model};
+  }
+
+  void compare() {
+    HandlesByPath by_path;
+    Lines seen = world_.dump(by_path);
+    std::map<std::string, ModelId> ids;
+    Lines expected = dump_model(world_.model, ids);
+    for (const auto& [path, text] : expected) {
+      INFO(path);
+      REQUIRE(seen[path] == text);
+    }
+    REQUIRE(seen.size() == expected.size());
+    adopt(by_path);
+  }
+
+  World world_;
+  std::vector<ModelFs> durable_;
+};
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+using MakeStores = std::unique_ptr<StoreMaker> (*)(std::uint64_t);
+
+void run_seeds(MakeStores make_stores) {
+  std::uint64_t only = number_from("ROWAN_SIM_SEED", 0);
+  std::uint64_t seeds = only != 0 ? 1 : number_from("ROWAN_SIM_SEEDS", 50);
+  for (std::uint64_t i = 0; i < seeds; ++i) {
+    std::uint64_t seed = only != 0 ? only : i + 1;
+    INFO("again with ROWAN_SIM_SEED=" << seed);
+    Simulation simulation(seed, make_stores(seed));
+    simulation.run(120);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("an appliance over a store in memory behaves as a POSIX tree") {
+  run_seeds(memory_stores);
+}
