@@ -286,8 +286,10 @@ void Client::Impl::expire() {
     for (OutgoingCall* call : link->expire(now)) {
       ++counters_.timed_out;
       complete(*call, unanswered());
-      // Not a byte in all the time: a half-open connection, or a server that hangs. Either way another may do.
-      if (link->heard() + options_.deadline <= now) link->fail("the server does not answer");
+      // Not a byte since it was sent, a good while ago: a half-open connection, or a server that
+      // hangs. Either way another may do.
+      bool silent = link->heard() <= call->sent_at && call->sent_at + options_.deadline / 2 <= now;
+      if (silent) link->fail("the server does not answer");
     }
   }
   auto due = [now](OutgoingCall* call) { return call->deadline <= now; };

@@ -247,6 +247,7 @@ void ClientLink::send(OutgoingCall& call) {
   Result<std::uint32_t> xid = table_.add(&call, call.deadline);
   CHECK(xid.has_value());  // has_room()
   store_be(call.message.data(), *xid);
+  call.sent_at = loop_.clock().now();
   Reply message;
   message.head = Buffer::copy_of(call.message.view());
   output_.push(std::move(message));

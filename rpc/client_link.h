@@ -25,6 +25,7 @@ struct OutgoingCall {
   DecodeResults decode;
   void* into;
   MonotonicTime deadline;
+  MonotonicTime sent_at{};
   int malformed = 0;   // answers to it that made no sense
   bool sent = false;   // at least once
   bool done = false;

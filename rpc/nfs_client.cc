@@ -54,6 +54,26 @@ bool decode_port_number(xdr::Reader& in, void* into) {
   return portmap::decode_port(in, *static_cast<std::uint32_t*>(into));
 }
 
+Task<Result<ReadInto>> finish_read(Client& client, Buffer message, ByteSpan into) {
+  ReadTarget target;
+  target.bytes = into;
+  Result<void> done = co_await client.call(std::move(message), decode_read, &target);
+  if (!done) co_return std::move(done).error();
+  co_return target.result;
+}
+
+Task<Result<std::uint16_t>> finish_getport(Client& client, Buffer message, std::uint32_t program) {
+  std::uint32_t port = 0;
+  Result<void> done = co_await client.call(std::move(message), decode_port_number, &port);
+  if (!done) co_return std::move(done).error();
+  if (port == 0) {
+    co_return Error(Errc::not_found, "the port mapper of " + client.options().host +
+                                         " has no program " + std::to_string(program));
+  }
+  if (port > 65535) co_return Error(Errc::malformed, "the port mapper named an impossible port");
+  co_return static_cast<std::uint16_t>(port);
+}
+
 std::uint32_t number(mount3::Procedure procedure) { return static_cast<std::uint32_t>(procedure); }
 
 template <class Procedure>
@@ -72,7 +92,8 @@ Buffer path_call(const Client& client, mount3::Procedure procedure, std::string_
 
 }  // namespace
 
-// Not a coroutine: the arguments are encoded before it returns, so they may be the caller's temporaries.
+// None of these is a coroutine itself: arguments are encoded before they return, and what waits holds
+// the Client alone, so arguments and the object itself may be temporaries.
 template <nfs3::Procedure P, class Args>
 auto NfsClient::call(const Args& args) {
   xdr::Writer out;
@@ -106,16 +127,12 @@ Task<Result<nfs3::ReadlinkRes>> NfsClient::readlink(nfs3::Handle symlink) {
 }
 
 Task<Result<ReadInto>> NfsClient::read(nfs3::Handle file, std::uint64_t offset, ByteSpan into) {
-  ReadTarget target;
-  target.bytes = into.first(std::min<std::size_t>(into.size(), nfs3::max_transfer_size));
-  nfs3::ReadArgs args{file, offset, static_cast<std::uint32_t>(target.bytes.size())};
+  ByteSpan wanted = into.first(std::min<std::size_t>(into.size(), nfs3::max_transfer_size));
+  nfs3::ReadArgs args{file, offset, static_cast<std::uint32_t>(wanted.size())};
   xdr::Writer out;
   client_.begin(out, static_cast<std::uint32_t>(nfs3::Procedure::read));
   nfs3::Codec<nfs3::Procedure::read>::encode_args(out, args);
-  Buffer message = out.take();
-  Result<void> done = co_await client_.call(std::move(message), decode_read, &target);
-  if (!done) co_return std::move(done).error();
-  co_return target.result;
+  return finish_read(client_, out.take(), wanted);
 }
 
 Task<Result<nfs3::ReaddirRes>> NfsClient::readdir(const nfs3::ReaddirArgs& args) {
@@ -167,16 +184,7 @@ Task<Result<std::uint16_t>> PortmapClient::getport(std::uint32_t program, std::u
   wanted.program = program;
   wanted.version = version;
   portmap::encode(out, wanted);
-  std::uint32_t port = 0;
-  Buffer message = out.take();
-  Result<void> done = co_await client_.call(std::move(message), decode_port_number, &port);
-  if (!done) co_return std::move(done).error();
-  if (port == 0) {
-    co_return Error(Errc::not_found, "the port mapper of " + client_.options().host +
-                                         " has no program " + std::to_string(program));
-  }
-  if (port > 65535) co_return Error(Errc::malformed, "the port mapper named an impossible port");
-  co_return static_cast<std::uint16_t>(port);
+  return finish_getport(client_, out.take(), program);
 }
 
 }  // namespace rowan::rpc

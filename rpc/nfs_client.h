@@ -19,7 +19,8 @@ struct ReadInto {  // a READ result whose data was copied to the caller's bytes
   bool eof = false;
 };
 
-// Arguments are copied before the first wait; what a result is written to outlives the task.
+// Arguments and the NfsClient itself may be temporaries; the Client and what a result is written to outlive
+// the task.
 class NfsClient {
  public:
   explicit NfsClient(Client& client) : client_(client) {}
