@@ -1,6 +1,7 @@
 #include "rpc/reply_cache.h"
 
 #include <bit>
+#include <random>
 #include <utility>
 
 #define XXH_INLINE_ALL
@@ -35,7 +36,10 @@ CallKey call_key(const CallContext& context, nfs3::Procedure procedure, ByteView
 }
 
 ReplyCache::ReplyCache(Loop& loop, ReplyCacheLimits limits)
-    : loop_(&loop), limits_(limits), buckets_(std::bit_ceil(limits.entries + 1), none) {
+    : loop_(&loop),
+      limits_(limits),
+      secret_(std::random_device()()),
+      buckets_(std::bit_ceil(limits.entries + 1), none) {
   CHECK_LT(limits.entries, std::size_t{none});
 }
 
@@ -104,6 +108,10 @@ void ReplyCache::leave(Ticket ticket) {
 ByteView ReplyCache::reply(Ticket ticket) const {
   CHECK(entries_[ticket].done);
   return entries_[ticket].reply.view();
+}
+
+ReplyCache::Ticket& ReplyCache::bucket_of(const CallKey& key) {
+  return buckets_[XXH3_64bits_withSeed(&key, sizeof key, secret_) & (buckets_.size() - 1)];
 }
 
 ReplyCache::Ticket ReplyCache::find(const CallKey& key) {

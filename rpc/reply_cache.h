@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "rpc/base/buffer.h"
@@ -43,6 +44,7 @@ struct CallKey {
   std::array<std::byte, 16> ip{};
   friend bool operator==(const CallKey&, const CallKey&) = default;
 };
+static_assert(std::has_unique_object_representations_v<CallKey>);  // its bytes are hashed
 CallKey call_key(const CallContext& context, nfs3::Procedure procedure, ByteView arguments);
 
 struct ReplyCacheLimits {
@@ -96,7 +98,7 @@ class ReplyCache {
     bool forgotten = false;  // out of its bucket, waits for leave()
   };
 
-  Ticket& bucket_of(const CallKey& key) { return buckets_[key.checksum & (buckets_.size() - 1)]; }
+  Ticket& bucket_of(const CallKey& key);
   Ticket find(const CallKey& key);
   void expire(MonotonicTime now);
   bool evict_oldest();
@@ -106,6 +108,7 @@ class ReplyCache {
 
   Loop* loop_;
   ReplyCacheLimits limits_;
+  std::uint64_t secret_;  // keeps peers from choosing calls that share a bucket
   std::vector<Ticket> buckets_;
   std::vector<Entry> entries_;
   Ticket free_ = none;

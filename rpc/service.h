@@ -34,6 +34,12 @@ inline constexpr std::size_t max_groups = 16;
 class GroupList {
  public:
   GroupList() = default;
+  GroupList(const GroupList& other) { *this = other; }
+  GroupList& operator=(const GroupList& other) {
+    size_ = other.size_;
+    std::copy(other.begin(), other.end(), ids_.begin());
+    return *this;
+  }
   GroupList(std::initializer_list<std::uint32_t> ids) {
     for (std::uint32_t id : ids) push_back(id);
   }
@@ -53,7 +59,7 @@ class GroupList {
 
  private:
   std::size_t size_ = 0;
-  std::array<std::uint32_t, max_groups> ids_{};
+  std::array<std::uint32_t, max_groups> ids_;  // the first size_ of them
 };
 
 struct Credentials {

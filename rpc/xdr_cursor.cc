@@ -6,25 +6,6 @@
 
 namespace rowan::xdr {
 
-ByteView Reader::fixed_opaque(std::size_t size) {
-  // The size is compared before it is padded: padded() of a size near the top would wrap.
-  if (size > left() || padded(size) > left()) {
-    fail("it is too short");
-    return {};
-  }
-  const std::byte* from = take(padded(size));
-  return {from, size};
-}
-
-ByteView Reader::opaque(std::size_t limit) {
-  std::uint32_t size = u32();
-  if (size > limit) {
-    fail("a field is longer than its limit");
-    return {};
-  }
-  return fixed_opaque(size);
-}
-
 std::uint32_t Reader::count(std::size_t limit, std::size_t element_size) {
   std::uint32_t count = u32();
   if (count > limit) {

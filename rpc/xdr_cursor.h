@@ -58,9 +58,25 @@ class Reader {
     return static_cast<Enum>(value);
   }
   // `size` bytes and their padding.
-  ByteView fixed_opaque(std::size_t size);
+  ByteView fixed_opaque(std::size_t size) {
+    // The size is compared before it is padded: padded() of a size near the top would wrap.
+    if (size > left() || padded(size) > left()) [[unlikely]] {
+      fail("it is too short");
+      return {};
+    }
+    const std::byte* from = at_;
+    at_ += padded(size);
+    return {from, size};
+  }
   // A length of at most `limit`, that many bytes, and their padding.
-  ByteView opaque(std::size_t limit);
+  ByteView opaque(std::size_t limit) {
+    std::uint32_t size = u32();
+    if (size > limit) [[unlikely]] {
+      fail("a field is longer than its limit");
+      return {};
+    }
+    return fixed_opaque(size);
+  }
   std::string_view text(std::size_t limit) { return as_text(opaque(limit)); }
   // The length of an array of at most `limit` elements which take at least `element_size` bytes each. A
   // length that the bytes left cannot hold is refused here, before anybody makes room for it.

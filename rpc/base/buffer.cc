@@ -19,9 +19,14 @@ constexpr int smallest_shift = 8;
 constexpr int largest_shift = 21;
 constexpr std::size_t kept_bytes = 4u << 20;
 
+// Set when this thread's pool is destroyed: buffers in statics and thread-locals may live a little longer and
+// then go to free(). Trivial, so it can still be read by then.
+thread_local bool pool_gone = false;
+
 class Pool {
  public:
   ~Pool() {
+    pool_gone = true;
     for (auto& list : free_) {
       for (std::byte* block : list) std::free(block);
     }
@@ -62,7 +67,7 @@ int shift_for(std::size_t size) {
 std::byte* allocate(std::size_t size, std::size_t& capacity) {
   int shift = shift_for(size);
   capacity = std::size_t{1} << shift;
-  if (shift <= largest_shift) return pool.take(shift);
+  if (shift <= largest_shift && !pool_gone) return pool.take(shift);
   auto* block = static_cast<std::byte*>(std::malloc(capacity));
   if (block == nullptr) throw std::bad_alloc();
   return block;
@@ -100,7 +105,7 @@ void Buffer::reserve(std::size_t capacity) {
 void Buffer::release() {
   if (data_ == nullptr) return;
   int shift = shift_for(capacity_);
-  if (shift <= largest_shift) {
+  if (shift <= largest_shift && !pool_gone) {
     pool.give(data_, shift);
   } else {
     std::free(data_);
