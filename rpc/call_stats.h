@@ -1,5 +1,5 @@
-// What a status command shows of the wire: calls, errors and latencies per procedure. Pure counters of one
-// strand; a reader on another thread asks the strand for a copy.
+// What a status command shows of the wire: calls, errors and latencies per procedure. Pure counters
+// of one strand; a reader on another thread asks the strand for a copy.
 #pragma once
 
 #include <array>
@@ -17,7 +17,8 @@ class LatencyHistogram {
   static constexpr std::size_t bucket_count = 40;  // the last: 9 minutes and more
 
   void add(Duration latency) {
-    std::uint64_t nanoseconds = latency.count() > 0 ? static_cast<std::uint64_t>(latency.count()) : 0;
+    std::uint64_t nanoseconds =
+        latency.count() > 0 ? static_cast<std::uint64_t>(latency.count()) : 0;
     std::size_t bucket = nanoseconds == 0 ? 0 : std::bit_width(nanoseconds) - 1;
     ++buckets_[bucket < bucket_count ? bucket : bucket_count - 1];
     total_ += nanoseconds;

@@ -1,8 +1,8 @@
-// The client's side of a connection without a socket: which calls are outstanding, which reply belongs to
-// which, which have waited too long. Time is passed in. Belongs to one strand.
+// The client's side of a connection without a socket: which calls are outstanding, which reply
+// belongs to which, which have waited too long. Time is passed in. Belongs to one strand.
 //
-// `Call` is what the caller wants back with the reply: a pointer to its waiter, say. It is moved in by add()
-// and moved out exactly once: by take(), expire() or take_all().
+// `Call` is what the caller wants back with the reply: a pointer to its waiter, say. It is moved in
+// by add() and moved out exactly once: by take(), expire() or take_all().
 #pragma once
 
 #include <algorithm>
@@ -29,8 +29,8 @@ class CallTable {
     std::uint64_t expired = 0;
   };
 
-  // Xids count up from `first_xid`: a random one, so that calls after a restart do not meet the answers
-  // that a server remembers for the calls before it. At most `limit` calls are outstanding.
+  // Xids count up from `first_xid`: a random one, so that calls after a restart do not meet the
+  // answers that a server remembers for the calls before it. At most `limit` calls are outstanding.
   CallTable(std::uint32_t first_xid, std::size_t limit) : next_xid_(first_xid), limit_(limit) {}
 
   // The new call's xid, or Errc::limit with the table full.
@@ -110,7 +110,8 @@ class CallTable {
     return found != calls_.end() && found->second.deadline == deadline.when;
   }
 
-  // Drops the deadlines of answered calls: from the front always, all of them once they are the most.
+  // Drops the deadlines of answered calls: from the front always, all of them once they are the
+  // most.
   void trim() {
     while (!deadlines_.empty() && !is_live(deadlines_.top())) deadlines_.pop();
     if (deadlines_.size() <= 2 * calls_.size() + 64) return;
@@ -122,7 +123,8 @@ class CallTable {
   std::uint32_t next_xid_;
   std::size_t limit_;
   std::unordered_map<std::uint32_t, Entry> calls_;
-  std::priority_queue<Deadline> deadlines_;  // the earliest on top; may hold answered calls further down
+  std::priority_queue<Deadline>
+      deadlines_;  // the earliest on top; may hold answered calls further down
   Counters counters_;
 };
 

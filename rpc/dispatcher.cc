@@ -8,8 +8,8 @@
 #include "rpc/portmap.h"
 #include "rpc/record.h"
 
-// The programs: dispatcher_nfs.cc, dispatcher_mount.cc, dispatcher_portmap.cc. What can be answered at once is
-// answered by a coroutine that never waits, so that handle() itself costs no frame.
+// The programs: dispatcher_nfs.cc, dispatcher_mount.cc, dispatcher_portmap.cc. What can be answered
+// at once is answered by a coroutine that never waits, so that handle() itself costs no frame.
 
 namespace rowan::rpc {
 namespace {

@@ -1,9 +1,10 @@
-// From a call record to a reply (RFC 5531, 9): header, program, version, procedure, arguments, service, results.
-// It knows NFS version 3, MOUNT version 3 and the port mapper's protocols, and no sockets. Belongs to one strand.
+// From a call record to a reply (RFC 5531, 9): header, program, version, procedure, arguments,
+// service, results. It knows NFS version 3, MOUNT version 3 and the port mapper's protocols, and no
+// sockets. Belongs to one strand.
 //
-// Refusals come in the RFC's order: RPC_MISMATCH, AUTH_ERROR, PROG_UNAVAIL, PROG_MISMATCH, PROC_UNAVAIL,
-// GARBAGE_ARGS. SYSTEM_ERR answers a call whose reply would not fit a record. AUTH_NONE is let in as nobody:
-// the service decides what nobody may do.
+// Refusals come in the RFC's order: RPC_MISMATCH, AUTH_ERROR, PROG_UNAVAIL, PROG_MISMATCH,
+// PROC_UNAVAIL, GARBAGE_ARGS. SYSTEM_ERR answers a call whose reply would not fit a record.
+// AUTH_NONE is let in as nobody: the service decides what nobody may do.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@
 
 namespace rowan::rpc {
 
-// Where all programs are found; the port mapper's answers say so. NFS is served over TCP only. 0: not there.
+// Where all programs are found; the port mapper's answers say so. NFS is served over TCP only. 0:
+// not there.
 struct ServicePorts {
   std::uint16_t tcp = 0;
   std::uint16_t udp = 0;
@@ -38,7 +40,8 @@ class Dispatcher final : public RecordHandler {
   // For listeners that learn their port when they are bound.
   void set_ports(ServicePorts ports) { ports_ = ports; }
 
-  Task<std::optional<Reply>> handle(Buffer record, PeerAddress peer, MonotonicTime received) override;
+  Task<std::optional<Reply>> handle(Buffer record, PeerAddress peer,
+                                    MonotonicTime received) override;
   std::size_t expected_reply_size(ByteView record) const override;
 
   const CallStats& stats() const { return stats_; }

@@ -1,5 +1,6 @@
-// The port mapper in the dispatcher (RFC 1833): tells where the dispatcher's own programs are, so that a client
-// which was told only one port finds them all there. Registering is left to the system's rpcbind.
+// The port mapper in the dispatcher (RFC 1833): tells where the dispatcher's own programs are, so
+// that a client which was told only one port finds them all there. Registering is left to the
+// system's rpcbind.
 #include <array>
 #include <utility>
 
@@ -25,8 +26,8 @@ std::uint16_t port_of(const Program& program, bool udp, const ServicePorts& port
   return program.over_udp ? ports.udp : 0;
 }
 
-// As rpcbind does, a wrong version is answered with the port of the right one: the program then says which
-// versions it has.
+// As rpcbind does, a wrong version is answered with the port of the right one: the program then
+// says which versions it has.
 std::uint16_t find_port(std::uint32_t program, bool udp, const ServicePorts& ports) {
   for (const Program& known : programs) {
     if (known.program == program) return port_of(known, udp, ports);
@@ -61,11 +62,14 @@ struct Net {
   bool udp;
 };
 constexpr std::array<Net, 4> nets = {{
-    {"tcp", "0.0.0.0", false}, {"udp", "0.0.0.0", true}, {"tcp6", "::", false}, {"udp6", "::", true},
+    {"tcp", "0.0.0.0", false},
+    {"udp", "0.0.0.0", true},
+    {"tcp6", "::", false},
+    {"udp6", "::", true},
 }};
 
-// The caller's own idea of our host, which it sends as `address` (RFC 1833, 2.2.1), is the one address that is
-// known to reach us from there.
+// The caller's own idea of our host, which it sends as `address` (RFC 1833, 2.2.1), is the one
+// address that is known to reach us from there.
 std::string address_for(const portmap::Binding& asked, const ServicePorts& ports) {
   for (const Net& net : nets) {
     if (net.netid != asked.netid) continue;
@@ -124,7 +128,8 @@ Dispatcher::Answer Dispatcher::portmap_v2(Call call) {
     case portmap::Procedure2::getport: {
       portmap::Mapping asked;
       if (!portmap::decode(in, asked)) return garbage(call, "portmap GETPORT", in.failure());
-      bool known = asked.protocol == portmap::protocol_tcp || asked.protocol == portmap::protocol_udp;
+      bool known =
+          asked.protocol == portmap::protocol_tcp || asked.protocol == portmap::protocol_udp;
       bool udp = asked.protocol == portmap::protocol_udp;
       portmap::encode_port(out, known ? find_port(asked.program, udp, ports_) : 0);
       return finished(out);

@@ -52,7 +52,8 @@ void decode_denied(xdr::Reader& in, ReplyHeader& reply) {
     reply.high = in.u32();
   } else {
     reply.outcome = ReplyHeader::Outcome::auth_error;
-    reply.why = static_cast<AuthStatus>(in.u32());  // open-ended: RPCSEC_GSS and Kerberos have added some
+    reply.why =
+        static_cast<AuthStatus>(in.u32());  // open-ended: RPCSEC_GSS and Kerberos have added some
   }
 }
 

@@ -1,5 +1,5 @@
-// ONC RPC version 2 headers (RFC 5531, sections 8 and 9), both directions: a server decodes calls and encodes
-// replies, our client for image servers encodes calls and decodes replies.
+// ONC RPC version 2 headers (RFC 5531, sections 8 and 9), both directions: a server decodes calls
+// and encodes replies, our client for image servers encodes calls and decodes replies.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,12 @@ enum class MessageType : std::uint32_t { call = 0, reply = 1 };
 // Flavors that this project can name; others are numbers (AUTH_DH 3, RPCSEC_GSS 6, AUTH_TLS 7).
 enum class AuthFlavor : std::uint32_t { none = 0, sys = 1 };
 enum class AcceptStatus : std::uint32_t {
-  success = 0, prog_unavail = 1, prog_mismatch = 2, proc_unavail = 3, garbage_args = 4, system_err = 5,
+  success = 0,
+  prog_unavail = 1,
+  prog_mismatch = 2,
+  proc_unavail = 3,
+  garbage_args = 4,
+  system_err = 5,
 };
 enum class AuthStatus : std::uint32_t {
   ok = 0, bad_cred = 1, rejected_cred = 2, bad_verf = 3, rejected_verf = 4, too_weak = 5,
@@ -55,7 +60,8 @@ struct CallHeader {
   OpaqueAuth verifier;
 };
 
-// What became of a call's header. Everything but `not_a_call` leaves a valid xid, so it can be answered.
+// What became of a call's header. Everything but `not_a_call` leaves a valid xid, so it can be
+// answered.
 enum class CallState : std::uint8_t {
   ok,            // the reader stands at the arguments
   not_a_call,    // too short for an xid and a type, or a reply: nothing can be answered
@@ -67,8 +73,9 @@ enum class CallState : std::uint8_t {
 CallState decode_call(xdr::Reader& in, CallHeader& call);
 void encode_call(xdr::Writer& out, const CallHeader& call);
 
-// Turns a call's credential into who asks: AUTH_SYS as its ids, AUTH_NONE as nobody. AuthStatus::bad_cred: the
-// body is malformed or the flavor unknown (what Linux' server answers to an unknown one, too).
+// Turns a call's credential into who asks: AUTH_SYS as its ids, AUTH_NONE as nobody.
+// AuthStatus::bad_cred: the body is malformed or the flavor unknown (what Linux' server answers to
+// an unknown one, too).
 AuthStatus authenticate(const OpaqueAuth& credential, Credentials& who);
 
 // --- Replies. Results follow encode_success() in the same writer.
@@ -76,7 +83,8 @@ inline constexpr std::size_t success_header_size = 24;
 void encode_success(xdr::Writer& out, std::uint32_t xid);
 // Any accepted status but success and prog_mismatch.
 void encode_accepted(xdr::Writer& out, std::uint32_t xid, AcceptStatus status);
-void encode_prog_mismatch(xdr::Writer& out, std::uint32_t xid, std::uint32_t low, std::uint32_t high);
+void encode_prog_mismatch(xdr::Writer& out, std::uint32_t xid, std::uint32_t low,
+                          std::uint32_t high);
 void encode_rpc_mismatch(xdr::Writer& out, std::uint32_t xid);
 void encode_auth_error(xdr::Writer& out, std::uint32_t xid, AuthStatus status);
 
@@ -86,14 +94,16 @@ struct ReplyHeader {
   Outcome outcome = Outcome::accepted;
   AcceptStatus status = AcceptStatus::success;  // accepted
   AuthStatus why = AuthStatus::ok;              // auth_error
-  std::uint32_t low = 0, high = 0;              // prog_mismatch, rpc_mismatch: versions the server speaks
+  std::uint32_t low = 0, high = 0;  // prog_mismatch, rpc_mismatch: versions the server speaks
   OpaqueAuth verifier;                          // accepted
 };
-// The reader then stands at the results of an accepted, successful call; for all other outcomes nothing may
-// be left over. False: this is not a reply in RFC 5531's grammar, and the connection cannot be trusted.
+// The reader then stands at the results of an accepted, successful call; for all other outcomes
+// nothing may be left over. False: this is not a reply in RFC 5531's grammar, and the connection
+// cannot be trusted.
 bool decode_reply(xdr::Reader& in, ReplyHeader& reply);
-// Success, or the refusal in words: Errc::access for authentication, not_supported for a program, version
-// or procedure that the server has not, malformed for GARBAGE_ARGS, server_fault for SYSTEM_ERR.
+// Success, or the refusal in words: Errc::access for authentication, not_supported for a program,
+// version or procedure that the server has not, malformed for GARBAGE_ARGS, server_fault for
+// SYSTEM_ERR.
 Result<void> to_result(const ReplyHeader& reply);
 
 }  // namespace rowan::rpc

@@ -1,5 +1,5 @@
-// MOUNT version 3 on the wire (RFC 1813, 5), both directions. The structures are in rpc/service.h. As in
-// nfs3_codec.h, decoding is true only if the input followed the grammar to its last byte.
+// MOUNT version 3 on the wire (RFC 1813, 5), both directions. The structures are in rpc/service.h.
+// As in nfs3_codec.h, decoding is true only if the input followed the grammar to its last byte.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
-// NFS version 3 as plain structs (RFC 1813). Field names are the RFC's without their prefixes. A handler
-// takes an Args and gives a Res; bytes on the wire are nfs3_codec's business alone.
+// NFS version 3 as plain structs (RFC 1813). Field names are the RFC's without their prefixes. A
+// handler takes an Args and gives a Res; bytes on the wire are nfs3_codec's business alone.
 #pragma once
 
 #include <array>
@@ -17,27 +17,29 @@ namespace rowan::nfs3 {
 inline constexpr std::uint32_t program = 100003;
 inline constexpr std::uint32_t version = 3;
 
-// Sizes of RFC 1813, 2.4, and the limits of this implementation. Names and paths have no limit on the wire;
-// longer ones than these are decoded up to the decode limit, so that they can be answered NAMETOOLONG.
+// Sizes of RFC 1813, 2.4, and the limits of this implementation. Names and paths have no limit on
+// the wire; longer ones than these are decoded up to the decode limit, so that they can be answered
+// NAMETOOLONG.
 inline constexpr std::uint32_t max_handle_size = 64;
 inline constexpr std::uint32_t max_name_length = 255;
-inline constexpr std::uint32_t max_path_length = 1024;  // of a symlink's target, as PATHCONF of Linux has 4095
+inline constexpr std::uint32_t max_path_length = 1024;
 inline constexpr std::uint32_t max_symlink_length = 4095;
 inline constexpr std::uint32_t name_decode_limit = 4096;
 inline constexpr std::uint32_t max_transfer_size = 1u << 20;  // rtmax, wtmax
 
 enum class Procedure : std::uint32_t {
-  null = 0, getattr, setattr, lookup, access, readlink, read, write, create, mkdir, symlink, mknod, remove,
-  rmdir, rename, link, readdir, readdirplus, fsstat, fsinfo, pathconf, commit,
+  null = 0, getattr, setattr, lookup, access, readlink, read, write, create, mkdir, symlink,
+  mknod, remove, rmdir, rename, link, readdir, readdirplus, fsstat, fsinfo, pathconf, commit,
 };
 inline constexpr std::uint32_t procedure_count = 22;
 std::string_view to_string(Procedure procedure);
 
 enum class Status : std::uint32_t {
-  ok = 0, perm = 1, noent = 2, io = 5, nxio = 6, acces = 13, exist = 17, xdev = 18, nodev = 19, notdir = 20,
-  isdir = 21, inval = 22, fbig = 27, nospc = 28, rofs = 30, mlink = 31, nametoolong = 63, notempty = 66,
-  dquot = 69, stale = 70, remote = 71, badhandle = 10001, not_sync = 10002, bad_cookie = 10003,
-  notsupp = 10004, toosmall = 10005, serverfault = 10006, badtype = 10007, jukebox = 10008,
+  ok = 0, perm = 1, noent = 2, io = 5, nxio = 6, acces = 13, exist = 17, xdev = 18, nodev = 19,
+  notdir = 20, isdir = 21, inval = 22, fbig = 27, nospc = 28, rofs = 30, mlink = 31,
+  nametoolong = 63, notempty = 66, dquot = 69, stale = 70, remote = 71, badhandle = 10001, not_sync = 10002,
+  bad_cookie = 10003, notsupp = 10004, toosmall = 10005, serverfault = 10006, badtype = 10007,
+  jukebox = 10008,
 };
 std::string_view to_string(Status status);  // "NFS3ERR_NOENT"; empty for a number without a name
 
@@ -123,13 +125,21 @@ struct SetattrRes { Status status = Status::ok; WccData wcc; };
 
 // --- LOOKUP
 struct LookupArgs { DirOpArgs what; };
-struct LookupRes { Status status = Status::ok; Handle object; PostOpAttributes attributes, dir_attributes; };
+struct LookupRes {
+  Status status = Status::ok;
+  Handle object;
+  PostOpAttributes attributes, dir_attributes;
+};
 
 // --- ACCESS
 inline constexpr std::uint32_t access_read = 0x01, access_lookup = 0x02, access_modify = 0x04,
                                access_extend = 0x08, access_delete = 0x10, access_execute = 0x20;
 struct AccessArgs { Handle object; std::uint32_t access = 0; };
-struct AccessRes { Status status = Status::ok; PostOpAttributes attributes; std::uint32_t access = 0; };
+struct AccessRes {
+  Status status = Status::ok;
+  PostOpAttributes attributes;
+  std::uint32_t access = 0;
+};
 
 // --- READLINK
 struct ReadlinkArgs { Handle symlink; };
@@ -137,7 +147,12 @@ struct ReadlinkRes { Status status = Status::ok; PostOpAttributes attributes; st
 
 // --- READ: data.size() is the count; the buffer goes out by scatter write
 struct ReadArgs { Handle file; std::uint64_t offset = 0; std::uint32_t count = 0; };
-struct ReadRes { Status status = Status::ok; PostOpAttributes attributes; bool eof = false; Buffer data; };
+struct ReadRes {
+  Status status = Status::ok;
+  PostOpAttributes attributes;
+  bool eof = false;
+  Buffer data;
+};
 
 // --- WRITE: `data` borrows from the call's record
 enum class StableHow : std::uint32_t { unstable = 0, data_sync = 1, file_sync = 2 };

@@ -1,10 +1,11 @@
-// The 22 procedures of RFC 1813 on the wire, both directions: a server decodes arguments and encodes results,
-// our client for image servers encodes arguments and decodes results. Replies are as hostile as calls.
+// The 22 procedures of RFC 1813 on the wire, both directions: a server decodes arguments and
+// encodes results, our client for image servers encodes arguments and decodes results. Replies are
+// as hostile as calls.
 //
-// Decoding fills a freshly made structure and is true only if the input followed the grammar to its last byte;
-// the reader says why not. Views in what was decoded borrow from the reader's bytes. Names, paths and symlink
-// targets decode up to name_decode_limit, so that the service can answer NFS3ERR_NAMETOOLONG. A status that
-// RFC 1813 does not have decodes as NFS3ERR_SERVERFAULT.
+// Decoding fills a freshly made structure and is true only if the input followed the grammar to its
+// last byte; the reader says why not. Views in what was decoded borrow from the reader's bytes.
+// Names, paths and symlink targets decode up to name_decode_limit, so that the service can answer
+// NFS3ERR_NAMETOOLONG. A status that RFC 1813 does not have decodes as NFS3ERR_SERVERFAULT.
 #pragma once
 
 #include "rpc/nfs3.h"
@@ -12,8 +13,8 @@
 
 namespace rowan::nfs3 {
 
-// Data of a READ reply or WRITE call as decoded: more than max_transfer_size, so that a WRITE which exceeds
-// wtmax a little is answered short; the record limit of rpc/record.h stands before it.
+// Data of a READ reply or WRITE call as decoded: more than max_transfer_size, so that a WRITE which
+// exceeds wtmax a little is answered short; the record limit of rpc/record.h stands before it.
 inline constexpr std::uint32_t data_decode_limit = max_transfer_size + 4096;
 
 template <class A, class R>
@@ -45,7 +46,8 @@ template <> struct Traits<Procedure::fsinfo> : ProcedureTypes<FsinfoArgs, Fsinfo
 template <> struct Traits<Procedure::pathconf> : ProcedureTypes<PathconfArgs, PathconfRes> {};
 template <> struct Traits<Procedure::commit> : ProcedureTypes<CommitArgs, CommitRes> {};
 
-// Codec<Procedure::getattr>::decode_args(in, args), and so on. NULL has neither arguments nor results.
+// Codec<Procedure::getattr>::decode_args(in, args), and so on. NULL has neither arguments nor
+// results.
 template <Procedure P>
 struct Codec {
   using Args = typename Traits<P>::Args;
@@ -56,10 +58,12 @@ struct Codec {
   static void encode_res(xdr::Writer& out, const Res& res);
 };
 
-// A READ result up to its data: the data and its padding follow by scatter write (rpc::Reply::body).
+// A READ result up to its data: the data and its padding follow by scatter write
+// (rpc::Reply::body).
 void encode_read_head(xdr::Writer& out, const ReadRes& res);
 
-// A READ result whose data stays in the reply's record: what a client uses. Codec<read>::decode_res copies.
+// A READ result whose data stays in the reply's record: what a client uses. Codec<read>::decode_res
+// copies.
 struct ReadResView {
   Status status = Status::ok;
   PostOpAttributes attributes;

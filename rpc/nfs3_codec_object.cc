@@ -1,5 +1,5 @@
-// GETATTR, SETATTR, LOOKUP, ACCESS, READLINK and the three about file systems (RFC 1813, 3.3.1 to 3.3.5 and
-// 3.3.18 to 3.3.20).
+// GETATTR, SETATTR, LOOKUP, ACCESS, READLINK and the three about file systems (RFC 1813, 3.3.1 to
+// 3.3.5 and 3.3.18 to 3.3.20).
 #include "rpc/nfs3_fields.h"
 
 namespace rowan::nfs3 {

@@ -1,4 +1,5 @@
-// Field lists of the types that several procedures share (RFC 1813, 2.5 and 2.6). For nfs3_codec_*.cc only.
+// Field lists of the types that several procedures share (RFC 1813, 2.5 and 2.6). For
+// nfs3_codec_*.cc only.
 #pragma once
 
 #include "rpc/nfs3_codec.h"
@@ -106,7 +107,8 @@ void fields(Io& io, Ref<Io, DirOpArgs> where) {
   io.text(where.name, name_decode_limit);
 }
 
-// Each codec file defines arguments(io, args) and result(io, res) for its procedures and instantiates Codec.
+// Each codec file defines arguments(io, args) and result(io, res) for its procedures and
+// instantiates Codec.
 template <Procedure P>
 bool Codec<P>::decode_args(xdr::Reader& in, Args& args) {
   xdr::Decoder io(in);

@@ -72,9 +72,10 @@ constexpr std::array<StatusSet, procedure_count> listed = {
     common | StatusSet{io},                                               // COMMIT
 };
 
-// Beyond the lists. JUKEBOX is for every procedure (RFC 1813, 2.6 describes it, no list has it). ACCES: an
-// address that may not use the export. The others are what POSIX says of the operation behind the procedure,
-// what Linux' server passes on, and what every client maps to the errno of the same name.
+// Beyond the lists. JUKEBOX is for every procedure (RFC 1813, 2.6 describes it, no list has it).
+// ACCES: an address that may not use the export. The others are what POSIX says of the operation
+// behind the procedure, what Linux' server passes on, and what every client maps to the errno of
+// the same name.
 constexpr StatusSet always = {jukebox, acces};
 constexpr StatusSet changes_names = {perm, inval, noent, isdir, nospc, dquot, mlink};
 constexpr std::array<StatusSet, procedure_count> practice = {

@@ -1,5 +1,6 @@
-// The port mapper's protocols (RFC 1833): portmap version 2, and GETADDR and DUMP of rpcbind versions 3 and 4.
-// Both directions: the dispatcher answers them for its own programs, the client asks an image server's host.
+// The port mapper's protocols (RFC 1833): portmap version 2, and GETADDR and DUMP of rpcbind
+// versions 3 and 4. Both directions: the dispatcher answers them for its own programs, the client
+// asks an image server's host.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,14 @@ inline constexpr std::uint32_t highest_version = 4;  // rpcbind
 
 enum class Procedure2 : std::uint32_t { null = 0, set, unset, getport, dump, callit };
 // Version 4 calls 9 GETVERSADDR: the address of exactly that version.
-enum class Procedure34 : std::uint32_t { null = 0, set = 1, unset = 2, getaddr = 3, dump = 4, getversaddr = 9 };
+enum class Procedure34 : std::uint32_t {
+  null = 0,
+  set = 1,
+  unset = 2,
+  getaddr = 3,
+  dump = 4,
+  getversaddr = 9
+};
 
 inline constexpr std::uint32_t protocol_tcp = 6;
 inline constexpr std::uint32_t protocol_udp = 17;
@@ -58,8 +66,8 @@ void encode(xdr::Writer& out, const std::vector<Binding>& bindings);
 bool decode_address(xdr::Reader& in, std::string& address);
 void encode_address(xdr::Writer& out, std::string_view address);
 
-// Universal addresses (RFC 5665, 5.2): "10.0.0.1.8.1" and "fe80::1.8.1" are port 2049. The host part is kept
-// as it is; parsing checks the two numbers of the port and that a host is there.
+// Universal addresses (RFC 5665, 5.2): "10.0.0.1.8.1" and "fe80::1.8.1" are port 2049. The host
+// part is kept as it is; parsing checks the two numbers of the port and that a host is there.
 struct UniversalAddress {
   std::string_view host;
   std::uint16_t port = 0;

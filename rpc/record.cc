@@ -7,12 +7,13 @@
 #include "rpc/base/bytes.h"
 #include "rpc/base/check.h"
 
-// Small records: many come with one read into the staging buffer and each is copied once into a buffer of its
-// own size (a call's arguments borrow from its record, so every call owns one). A record whose beginning is
-// small enough stays in the staging buffer until it is whole.
+// Small records: many come with one read into the staging buffer and each is copied once into a
+// buffer of its own size (a call's arguments borrow from its record, so every call owns one). A
+// record whose beginning is small enough stays in the staging buffer until it is whole.
 //
-// Large records, and records in several fragments, are put together in `record_`; once it is known that many
-// bytes of the fragment are still to come, space() lies inside `record_` and nothing is copied any more.
+// Large records, and records in several fragments, are put together in `record_`; once it is known
+// that many bytes of the fragment are still to come, space() lies inside `record_` and nothing is
+// copied any more.
 
 namespace rowan::rpc {
 namespace {
@@ -119,8 +120,8 @@ Error RecordReader::refuse(Error error) {
   return *error_;
 }
 
-// Room for `wanted` bytes: more than that only in proportion to what has come, and never beyond what the
-// fragment announced.
+// Room for `wanted` bytes: more than that only in proportion to what has come, and never beyond
+// what the fragment announced.
 void RecordReader::make_room(std::size_t wanted) {
   if (wanted <= record_.capacity()) return;
   std::size_t announced = record_.size() + remaining_;

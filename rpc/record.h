@@ -4,11 +4,12 @@
 //     wait until the socket is readable          // an idle connection holds no memory here
 //     n = read(socket, reader.space())           // large records are read in place
 //     reader.commit(n)
-//     while (auto record = next()) serve it      // stop here to push back: nothing is read meanwhile
+//     while (auto record = next()) serve it      // stop here to push back: nothing is read then
 //   }
 //
-// Memory follows the bytes that really came (at most four times as many, from 64 KiB on), never a length that
-// was only announced. The first error is final: the stream has lost its frame, so the connection must go.
+// Memory follows the bytes that really came (at most four times as many, from 64 KiB on), never a
+// length that was only announced. The first error is final: the stream has lost its frame, so the
+// connection must go.
 #pragma once
 
 #include <array>
@@ -39,14 +40,14 @@ class RecordReader {
  public:
   explicit RecordReader(RecordLimits limits = {}) : limits_(limits) {}
 
-  // Where the stream's next bytes go; never empty. Valid until commit(). Call it only when next() has said
-  // that there is no whole record.
+  // Where the stream's next bytes go; never empty. Valid until commit(). Call it only when next()
+  // has said that there is no whole record.
   ByteSpan space();
   // The first `count` bytes of space() were filled; with 0 its memory is given back.
   void commit(std::size_t count);
 
-  // The next whole record without its marks; nothing if more bytes are needed; Errc::limit if the peer
-  // exceeds a limit. The error stays.
+  // The next whole record without its marks; nothing if more bytes are needed; Errc::limit if the
+  // peer exceeds a limit. The error stays.
   Result<std::optional<Buffer>> next();
 
   // True in the middle of a record or a mark: a peer that stops here may be timed out.

@@ -9,8 +9,8 @@
 
 #include "rpc/base/check.h"
 
-// Entries live in one vector and are chained twice: by hash of their key, and, once done, from oldest to
-// newest. So remembering a call costs no allocation but the pooled buffer of its reply.
+// Entries live in one vector and are chained twice: by hash of their key, and, once done, from
+// oldest to newest. So remembering a call costs no allocation but the pooled buffer of its reply.
 
 namespace rowan::rpc {
 
@@ -126,8 +126,8 @@ void ReplyCache::expire(MonotonicTime now) {
   }
 }
 
-// False if there is none, or those who joined it have not read its reply yet (they do within one turn of the
-// loop, so an entry in their hands delays eviction by no more than that).
+// False if there is none, or those who joined it have not read its reply yet (they do within one
+// turn of the loop, so an entry in their hands delays eviction by no more than that).
 bool ReplyCache::evict_oldest() {
   Ticket ticket = oldest_;
   if (ticket == none || entries_[ticket].joined != 0) return false;

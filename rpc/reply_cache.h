@@ -1,5 +1,6 @@
-// The duplicate request cache: a call that must not be done twice is done once, and whoever sends it again
-// gets the first reply. Bounded by entries, bytes and age; time is passed in. Belongs to one strand.
+// The duplicate request cache: a call that must not be done twice is done once, and whoever sends
+// it again gets the first reply. Bounded by entries, bytes and age; time is passed in. Belongs to
+// one strand.
 //
 //   arrive() -> fresh:        do the call, then finish()
 //               in_progress:  join(), wait for the signal, read reply(), leave()
@@ -22,21 +23,29 @@
 
 namespace rowan::rpc {
 
-// The procedures whose repetition is not harmless: a second CREATE, REMOVE, RENAME fails, a second guarded
-// SETATTR or EXCLUSIVE create may. WRITE is among them as in Linux' server: one sent again over a new connection
-// may come after a later WRITE to the same bytes, which it would undo. COMMIT only syncs once more.
+// The procedures whose repetition is not harmless: a second CREATE, REMOVE, RENAME fails, a second
+// guarded SETATTR or EXCLUSIVE create may. WRITE is among them as in Linux' server: one sent again
+// over a new connection may come after a later WRITE to the same bytes, which it would undo. COMMIT
+// only syncs once more.
 constexpr bool is_remembered(nfs3::Procedure procedure) {
   using enum nfs3::Procedure;
   switch (procedure) {
-    case setattr: case write: case create: case mkdir: case symlink: case mknod: case remove: case rmdir:
+    case setattr:
+    case write:
+    case create:
+    case mkdir:
+    case symlink:
+    case mknod:
+    case remove:
+    case rmdir:
     case rename: case link: return true;
     default: return false;
   }
 }
 
-// What makes two calls the same: the xid alone is not enough, clients reuse them. The port is left out, because
-// relays and address translation change it when a client connects anew; so is the stamp in the credentials,
-// which some clients renew for a retransmission.
+// What makes two calls the same: the xid alone is not enough, clients reuse them. The port is left
+// out, because relays and address translation change it when a client connects anew; so is the
+// stamp in the credentials, which some clients renew for a retransmission.
 struct CallKey {
   std::uint32_t xid = 0;
   std::uint32_t length = 0;    // of the arguments
@@ -50,7 +59,7 @@ CallKey call_key(const CallContext& context, nfs3::Procedure procedure, ByteView
 struct ReplyCacheLimits {
   std::size_t entries = 16'384;
   std::size_t bytes = 8u << 20;                      // of replies
-  Duration keep = std::chrono::seconds(120);         // longer than any client waits before it asks again
+  Duration keep = std::chrono::seconds(120);  // longer than any client waits before it asks again
 };
 
 class ReplyCache {
@@ -71,8 +80,8 @@ class ReplyCache {
   ReplyCache(const ReplyCache&) = delete;
 
   Arrival arrive(const CallKey& key, MonotonicTime now);
-  // Ends a fresh call and wakes who joined it. With `keep` false the reply goes to them only, and the same call
-  // later is fresh: for NFS3ERR_JUKEBOX, which asks for exactly that.
+  // Ends a fresh call and wakes who joined it. With `keep` false the reply goes to them only, and
+  // the same call later is fresh: for NFS3ERR_JUKEBOX, which asks for exactly that.
   void finish(Ticket ticket, ByteView reply, bool keep, MonotonicTime now);
   // A joined entry stays until leave(), which must follow the wait.
   Signal& join(Ticket ticket);

@@ -1,13 +1,14 @@
-// XDR (RFC 4506) through one bounded cursor each way. Neither throws. (Not named xdr.h: libtirpc includes its
-// own header as <rpc/xdr.h> and would find ours.)
+// XDR (RFC 4506) through one bounded cursor each way. Neither throws. (Not named xdr.h: libtirpc
+// includes its own header as <rpc/xdr.h> and would find ours.)
 //
-// The Reader is sticky: after the first failure every field reads as zero or empty, and ok() says so once at
-// the end, so a decoder is a plain list of fields. Every variable-length field takes its limit. What it reads
-// borrows from the bytes it was given.
+// The Reader is sticky: after the first failure every field reads as zero or empty, and ok() says
+// so once at the end, so a decoder is a plain list of fields. Every variable-length field takes its
+// limit. What it reads borrows from the bytes it was given.
 //
-// Padding that is not zero is tolerated, as every NFS server in use does: RFC 4506, 4.9 tells the sender to
-// write zeros, gives the receiver no duty, and some boot loaders send what was in their buffer. Booleans and
-// enumerations outside of their values are refused (RFC 4506, 4.3 calls them an error).
+// Padding that is not zero is tolerated, as every NFS server in use does: RFC 4506, 4.9 tells the
+// sender to write zeros, gives the receiver no duty, and some boot loaders send what was in their
+// buffer. Booleans and enumerations outside of their values are refused (RFC 4506, 4.3 calls them
+// an error).
 #pragma once
 
 #include <cstddef>
@@ -78,8 +79,9 @@ class Reader {
     return fixed_opaque(size);
   }
   std::string_view text(std::size_t limit) { return as_text(opaque(limit)); }
-  // The length of an array of at most `limit` elements which take at least `element_size` bytes each. A
-  // length that the bytes left cannot hold is refused here, before anybody makes room for it.
+  // The length of an array of at most `limit` elements which take at least `element_size` bytes
+  // each. A length that the bytes left cannot hold is refused here, before anybody makes room for
+  // it.
   std::uint32_t count(std::size_t limit, std::size_t element_size);
 
   // True if all went well and nothing is left.
@@ -109,8 +111,8 @@ class Reader {
   const char* failure_ = nullptr;
 };
 
-// Appends to a pooled buffer that grows as needed. What is written was made here, so sizes are the caller's
-// duty: a value too long for its field is a programmer error.
+// Appends to a pooled buffer that grows as needed. What is written was made here, so sizes are the
+// caller's duty: a value too long for its field is a programmer error.
 class Writer {
  public:
   // `expected` bytes fit without growing.

@@ -1,6 +1,6 @@
-// One list of fields for both directions. A structure's list is a template over `Io`, which is a Decoder (its
-// values are filled) or an Encoder (its values are const); so a field cannot be read differently from how it
-// is written. Only codecs (*_codec*.cc, portmap.cc) include this.
+// One list of fields for both directions. A structure's list is a template over `Io`, which is a
+// Decoder (its values are filled) or an Encoder (its values are const); so a field cannot be read
+// differently from how it is written. Only codecs (*_codec*.cc, portmap.cc) include this.
 #pragma once
 
 #include <array>
@@ -24,7 +24,8 @@ class Decoder {
   void number(std::uint32_t& value) { value = in_.u32(); }
   void number(std::uint64_t& value) { value = in_.u64(); }
   void boolean(bool& value) { value = in_.boolean(); }
-  // `first` and `last` are the enumeration's smallest and largest values, with none missing between.
+  // `first` and `last` are the enumeration's smallest and largest values, with none missing
+  // between.
   template <class Enum>
   void enumeration(Enum& value, Enum first, Enum last) {
     value = in_.enumeration(first, last);
@@ -47,8 +48,8 @@ class Decoder {
     }
     return value.has_value();
   }
-  // XDR's linked list: a TRUE before each element, a FALSE at the end. Every element takes bytes of the
-  // input, which bounds the list.
+  // XDR's linked list: a TRUE before each element, a FALSE at the end. Every element takes bytes of
+  // the input, which bounds the list.
   template <class T, class Element>
   void list(std::vector<T>& values, Element element) {
     values.clear();

@@ -1,6 +1,7 @@
-// Whole records through the dispatcher to services that succeed: whatever comes in, what goes out is a reply
-// to its xid, or nothing for what is not a call.
-// sources: rpc/dispatcher*.cc rpc/message.cc rpc/mount3_codec.cc rpc/nfs3*.cc rpc/portmap.cc rpc/reply_cache.cc
+// Whole records through the dispatcher to services that succeed: whatever comes in, what goes out
+// is a reply to its xid, or nothing for what is not a call.
+// sources: rpc/dispatcher*.cc rpc/message.cc rpc/mount3_codec.cc rpc/nfs3*.cc
+// sources: rpc/portmap.cc rpc/reply_cache.cc
 // sources: rpc/xdr_cursor.cc rpc/record.cc rpc/socket_address.cc tests/support/random_nfs3.cc
 // sources: tests/support/manual_loop.cc
 #include "rpc/dispatcher.h"
@@ -35,7 +36,8 @@ std::string call(std::uint32_t program, std::uint32_t version, std::uint32_t pro
   xdr::Writer credential;
   encode_auth_sys(credential, AuthSys{1, "machine", 0, 0, {1}});
   xdr::Writer out;
-  encode_call(out, CallHeader{9, program, version, procedure, {AuthFlavor::sys, credential.view()}, {}});
+  encode_call(out,
+              CallHeader{9, program, version, procedure, {AuthFlavor::sys, credential.view()}, {}});
   out.raw(arguments);
   return std::string(as_text(out.view()));
 }

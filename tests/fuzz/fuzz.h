@@ -1,14 +1,15 @@
-// Fuzz targets. Each is one file NAME_fuzz.cc here, which includes this header, defines the two functions
-// below and gets one line in meson.build. To add one:
+// Fuzz targets. Each is one file NAME_fuzz.cc here, which includes this header, defines the two
+// functions below and gets one line in meson.build. To add one:
 //
-//   1. Write NAME_fuzz.cc. A first-screen comment line `// sources: GLOB...` lists the project's sources that
+//   1. Write NAME_fuzz.cc. A first-screen comment line `// sources: GLOB...` lists the sources that
 //      it needs besides rpc/base, for tests/fuzz/build-fuzzers.
 //   2. Add 'NAME': [dependencies] to fuzz_targets in meson.build.
 //   3. Put inputs that once failed into corpus/NAME/ (any file names). They are replayed for ever.
 //
-// `meson test --suite fuzz` replays corpus/NAME, then the target's own seeds, then mutations of both from a
-// printed seed, each input against a guard page, so that a read past its end is caught without a sanitizer.
-// `tests/fuzz/build-fuzzers OUT` builds the same files with clang's libFuzzer and AddressSanitizer.
+// `meson test --suite fuzz` replays corpus/NAME, then the target's own seeds, then mutations of
+// both from a printed seed, each input against a guard page, so that a read past its end is caught
+// without a sanitizer. `tests/fuzz/build-fuzzers OUT` builds the same files with clang's libFuzzer
+// and AddressSanitizer.
 #pragma once
 
 #include <cstddef>

@@ -44,7 +44,8 @@ void reply(ByteView input) {
     FUZZ_CHECK(in.failure() != nullptr);
     return;
   }
-  bool success = header.outcome == ReplyHeader::Outcome::accepted && header.status == AcceptStatus::success;
+  bool success =
+      header.outcome == ReplyHeader::Outcome::accepted && header.status == AcceptStatus::success;
   FUZZ_CHECK(to_result(header).has_value() == success);
   FUZZ_CHECK(success || in.left() == 0);
 }

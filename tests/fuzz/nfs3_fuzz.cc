@@ -1,5 +1,5 @@
-// Arguments and results of every NFSv3 procedure. The first byte chooses: the low bit arguments or results,
-// the rest the procedure.
+// Arguments and results of every NFSv3 procedure. The first byte chooses: the low bit arguments or
+// results, the rest the procedure.
 // sources: rpc/nfs3.cc rpc/nfs3_codec_*.cc rpc/xdr_cursor.cc tests/support/random_nfs3.cc
 #include "rpc/nfs3_codec.h"
 #include "tests/fuzz/stable.h"

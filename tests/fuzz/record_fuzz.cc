@@ -1,5 +1,5 @@
-// Record marking: the same stream read in pieces of any size gives the same records, and memory stays in
-// proportion to what came. The first byte seeds the sizes of the pieces.
+// Record marking: the same stream read in pieces of any size gives the same records, and memory
+// stays in proportion to what came. The first byte seeds the sizes of the pieces.
 // sources: rpc/record.cc
 #include "rpc/record.h"
 

@@ -1,4 +1,5 @@
-// The property of every codec: what decodes is encoded to bytes that decode to the same bytes again.
+// The property of every codec: what decodes is encoded to bytes that decode to the same bytes
+// again.
 #pragma once
 
 #include "rpc/xdr_cursor.h"

@@ -1,4 +1,5 @@
-// The XDR cursor under any sequence of reads: the input's first half is the program, the second the data.
+// The XDR cursor under any sequence of reads: the input's first half is the program, the second the
+// data.
 // sources: rpc/xdr_cursor.cc
 #include "rpc/xdr_cursor.h"
 #include "tests/fuzz/fuzz.h"

@@ -99,11 +99,14 @@ TEST_CASE("move-only calls are given back exactly once under random use") {
   std::set<int> outstanding;
   std::vector<std::uint32_t> xids;
   int made = 0, now = 0;
-  auto give_back = [&](const std::unique_ptr<int>& call) { REQUIRE(outstanding.erase(*call) == 1); };
+  auto give_back = [&](const std::unique_ptr<int>& call) {
+    REQUIRE(outstanding.erase(*call) == 1);
+  };
   for (int step = 0; step < 20'000; ++step) {
     switch (random() % 8) {
       case 0: case 1: case 2: case 3: {
-        auto xid = table.add(std::make_unique<int>(made), at(now + static_cast<int>(random() % 50)));
+        auto xid =
+            table.add(std::make_unique<int>(made), at(now + static_cast<int>(random() % 50)));
         REQUIRE(xid.has_value() == (outstanding.size() < 64));
         if (xid) outstanding.insert(made), xids.push_back(*xid);
         ++made;

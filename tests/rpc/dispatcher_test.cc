@@ -62,7 +62,8 @@ AuthSys root() {
 }
 
 // A call record; `arguments` are already XDR.
-Buffer record(Target target, ByteView arguments, std::uint32_t xid = 7, const AuthSys& auth = root()) {
+Buffer record(Target target, ByteView arguments, std::uint32_t xid = 7,
+              const AuthSys& auth = root()) {
   xdr::Writer credential;
   encode_auth_sys(credential, auth);
   xdr::Writer out;
@@ -215,7 +216,7 @@ TEST_CASE_METHOD(Fixture, "a program without a service is unavailable") {
   }
 }
 
-TEST_CASE_METHOD(Fixture, "arguments cut anywhere or too long are GARBAGE_ARGS and reach no method") {
+TEST_CASE_METHOD(Fixture, "arguments cut anywhere or too long are GARBAGE_ARGS and not served") {
   nfs3::for_each_procedure([&](auto procedure) {
     constexpr Procedure P = procedure();
     CAPTURE(to_string(P));
@@ -332,7 +333,7 @@ TEST_CASE_METHOD(Fixture, "JUKEBOX is not remembered, so that the same call is t
   CHECK(dispatcher.stats().of(Procedure::create).retries == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "a call sent again while it is in progress waits for the first one's reply") {
+TEST_CASE_METHOD(Fixture, "a call sent again while in progress waits for the first one's reply") {
   Signal gate(loop);
   nfs.gate = &gate;
   Buffer create = nfs_record<Procedure::create>({}, 55);
@@ -363,8 +364,8 @@ TEST_CASE_METHOD(Fixture, "latency is from receipt to reply") {
   Answer answer;
   bool done = false;
   TaskGroup group;
-  auto task = run(dispatcher, nfs_record<Procedure::getattr>({}), peer(1), loop.clock().now(), answer,
-                  done);
+  auto task = run(dispatcher, nfs_record<Procedure::getattr>({}), peer(1), loop.clock().now(),
+                  answer, done);
   group.start(std::move(task));
   loop.advance(std::chrono::milliseconds(3));
   gate.set();
@@ -417,7 +418,8 @@ TEST_CASE_METHOD(Fixture, "MOUNT's procedures reach their methods") {
   for (std::uint32_t procedure : {0u, 2u, 4u, 5u}) {
     require_accepted(call(procedure, path.view()), AcceptStatus::garbage_args);
   }
-  for (std::uint32_t procedure : {1u, 3u}) require_accepted(call(procedure, {}), AcceptStatus::garbage_args);
+  for (std::uint32_t procedure : {1u, 3u})
+    require_accepted(call(procedure, {}), AcceptStatus::garbage_args);
   CHECK(dispatcher.stats().mount_calls == 12);
 }
 
@@ -452,7 +454,8 @@ TEST_CASE_METHOD(Fixture, "GETPORT tells where each program is over each protoco
 }
 
 TEST_CASE_METHOD(Fixture, "GETADDR answers with the host that the caller reached us by") {
-  auto address = [&](portmap::Binding asked, std::uint32_t version = 4, std::uint32_t procedure = 3) {
+  auto address = [&](portmap::Binding asked, std::uint32_t version = 4,
+                     std::uint32_t procedure = 3) {
     xdr::Writer out;
     portmap::encode(out, asked);
     auto reply = send(record({portmap::program, version, procedure}, out.view()).view());
@@ -481,7 +484,8 @@ TEST_CASE_METHOD(Fixture, "DUMP lists all programs in both forms") {
   std::vector<portmap::Mapping> mappings;
   REQUIRE(portmap::decode(in, mappings));
   CHECK(mappings.size() == 3 * 2 + 1 + 2);
-  CHECK(std::count(mappings.begin(), mappings.end(), portmap::Mapping{nfs3::program, 3, 6, 2049}) == 1);
+  CHECK(std::count(mappings.begin(), mappings.end(), portmap::Mapping{nfs3::program, 3, 6, 2049}) ==
+        1);
 
   auto v4 = send(record({portmap::program, 4, 4}, {}).view());
   header_of(v4, &in);

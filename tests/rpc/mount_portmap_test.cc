@@ -120,8 +120,9 @@ TEST_CASE("universal addresses hold the port in two numbers after the host") {
 }
 
 TEST_CASE("what is no universal address is refused") {
-  for (std::string_view text : {"", ".", "..", "8.1", ".8.1", "10.0.0.1.8.", "10.0.0.1..1", "h.256.1",
-                                "h.1.256", "h.-1.1", "h.+1.1", "h. 1.1", "h.1.1x", "h.0x1.1", "host"}) {
+  for (std::string_view text :
+       {"", ".", "..", "8.1", ".8.1", "10.0.0.1.8.", "10.0.0.1..1", "h.256.1", "h.1.256", "h.-1.1",
+        "h.+1.1", "h. 1.1", "h.1.1x", "h.0x1.1", "host"}) {
     CAPTURE(text);
     CHECK_FALSE(portmap::parse_universal_address(text));
   }

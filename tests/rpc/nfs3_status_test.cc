@@ -76,17 +76,32 @@ TEST_CASE("the errnos that file operations give have the status of the same name
     int number;
     Status status;
   };
-  for (Row row : {Row{EPERM, Status::perm}, Row{ENOENT, Status::noent}, Row{EIO, Status::io},
-                  Row{ENXIO, Status::nxio}, Row{EACCES, Status::acces}, Row{EEXIST, Status::exist},
-                  Row{EXDEV, Status::xdev}, Row{ENOTDIR, Status::notdir}, Row{EISDIR, Status::isdir},
-                  Row{EINVAL, Status::inval}, Row{EFBIG, Status::fbig}, Row{ENOSPC, Status::nospc},
-                  Row{EROFS, Status::rofs}, Row{EMLINK, Status::mlink},
-                  Row{ENAMETOOLONG, Status::nametoolong}, Row{ENOTEMPTY, Status::notempty},
-                  Row{EDQUOT, Status::dquot}, Row{ESTALE, Status::stale},
-                  Row{EOPNOTSUPP, Status::notsupp}, Row{EMFILE, Status::jukebox},
-                  Row{ENFILE, Status::jukebox}, Row{ENOMEM, Status::jukebox},
-                  Row{ETIMEDOUT, Status::jukebox}, Row{ECONNRESET, Status::jukebox},
-                  Row{EBUSY, Status::jukebox}, Row{9999, Status::io}}) {
+  for (Row row : {Row{EPERM, Status::perm},
+                  Row{ENOENT, Status::noent},
+                  Row{EIO, Status::io},
+                  Row{ENXIO, Status::nxio},
+                  Row{EACCES, Status::acces},
+                  Row{EEXIST, Status::exist},
+                  Row{EXDEV, Status::xdev},
+                  Row{ENOTDIR, Status::notdir},
+                  Row{EISDIR, Status::isdir},
+                  Row{EINVAL, Status::inval},
+                  Row{EFBIG, Status::fbig},
+                  Row{ENOSPC, Status::nospc},
+                  Row{EROFS, Status::rofs},
+                  Row{EMLINK, Status::mlink},
+                  Row{ENAMETOOLONG, Status::nametoolong},
+                  Row{ENOTEMPTY, Status::notempty},
+                  Row{EDQUOT, Status::dquot},
+                  Row{ESTALE, Status::stale},
+                  Row{EOPNOTSUPP, Status::notsupp},
+                  Row{EMFILE, Status::jukebox},
+                  Row{ENFILE, Status::jukebox},
+                  Row{ENOMEM, Status::jukebox},
+                  Row{ETIMEDOUT, Status::jukebox},
+                  Row{ECONNRESET, Status::jukebox},
+                  Row{EBUSY, Status::jukebox},
+                  Row{9999, Status::io}}) {
     CAPTURE(row.number);
     CHECK(status_of(errc_of_errno(row.number)) == row.status);
   }

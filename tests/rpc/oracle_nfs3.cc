@@ -78,7 +78,9 @@ void convert(const ACCESS3args& from, nfs3::AccessArgs& to) {
   convert(from.object, to.object);
   to.access = from.access;
 }
-void convert(const READLINK3args& from, nfs3::ReadlinkArgs& to) { convert(from.symlink, to.symlink); }
+void convert(const READLINK3args& from, nfs3::ReadlinkArgs& to) {
+  convert(from.symlink, to.symlink);
+}
 void convert(const READ3args& from, nfs3::ReadArgs& to) {
   convert(from.file, to.file);
   to.offset = from.offset;
@@ -226,7 +228,8 @@ void convert(const LINK3res& from, nfs3::LinkRes& to) {
 void convert(const READDIR3res& from, nfs3::ReaddirRes& to) {
   to.status = status_of(from.status);
   const auto& ok = from.READDIR3res_u.resok;
-  if (from.status != 0) return convert(from.READDIR3res_u.resfail.dir_attributes, to.dir_attributes);
+  if (from.status != 0)
+    return convert(from.READDIR3res_u.resfail.dir_attributes, to.dir_attributes);
   convert(ok.dir_attributes, to.dir_attributes);
   convert(ok.verf, to.verifier);
   for (const entry3* at = ok.reply.entries; at != nullptr; at = at->nextentry) {
@@ -308,7 +311,8 @@ OracleAnswer ask(bool_t (*routine)(XDR*, C*), ByteView wire) {
   OracleAnswer answer;
   C value{};
   XDR in{};
-  xdrmem_create(&in, const_cast<char*>(as_text(wire).data()), static_cast<u_int>(wire.size()), XDR_DECODE);
+  xdrmem_create(&in, const_cast<char*>(as_text(wire).data()), static_cast<u_int>(wire.size()),
+                XDR_DECODE);
   answer.decoded = routine(&in, &value) != 0;
   answer.used = xdr_getpos(&in);
   if (answer.decoded) {

@@ -48,7 +48,7 @@ TEST_CASE("a call that comes again gets the first reply") {
   CHECK(cache.counters().repeated == 3);
 }
 
-TEST_CASE("the key differs in xid, address, credentials, procedure and arguments, not in the port") {
+TEST_CASE("the key differs in xid, address, credentials, procedure, arguments, not in the port") {
   CallContext context = caller(1);
   auto of = [](const CallContext& c, Procedure p = Procedure::create, std::string_view a = "abc") {
     return call_key(c, p, as_bytes(a));
@@ -205,7 +205,8 @@ TEST_CASE("random use agrees with a plain list") {
       continue;
     }
     while (!done.empty() && now - done.front().when >= 50) done.pop_front();
-    auto known = std::find_if(done.begin(), done.end(), [&](const Done& d) { return d.xid == xid; });
+    auto known =
+        std::find_if(done.begin(), done.end(), [&](const Done& d) { return d.xid == xid; });
     auto arrival = cache.arrive(key(xid), at(now));
     if (known != done.end()) {
       REQUIRE(arrival.state == State::done);

@@ -168,15 +168,18 @@ int main() {
   records();
   nfs3::GetattrArgs getattr;
   getattr.object.size = 36;
-  dispatch("dispatch GETATTR to a trivial service", 500, call<Procedure::getattr>(getattr).view(), false);
+  dispatch("dispatch GETATTR to a trivial service", 500, call<Procedure::getattr>(getattr).view(),
+           false);
   nfs3::ReadArgs read;
   read.file.size = 36;
   read.count = 4096;
-  dispatch("dispatch READ of 4 KiB to a trivial service", 500, call<Procedure::read>(read).view(), false);
+  dispatch("dispatch READ of 4 KiB to a trivial service", 500, call<Procedure::read>(read).view(),
+           false);
   nfs3::WriteArgs write;
   std::string data(4096, 'd');
   write.data = as_bytes(data);
   write.count = 4096;
-  dispatch("dispatch WRITE of 4 KiB, remembering it", 500, call<Procedure::write>(write).view(), true);
+  dispatch("dispatch WRITE of 4 KiB, remembering it", 500, call<Procedure::write>(write).view(),
+           true);
   return sink == 0;
 }

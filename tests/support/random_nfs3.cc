@@ -99,7 +99,9 @@ void Nfs3Maker::make(RemoveArgs& args) { make(args.what); }
 void Nfs3Maker::make(RenameArgs& args) { all(args.from, args.to); }
 void Nfs3Maker::make(LinkArgs& args) { all(args.file, args.link); }
 void Nfs3Maker::make(ReaddirArgs& a) { all(a.dir, a.cookie, a.verifier, a.count); }
-void Nfs3Maker::make(ReaddirplusArgs& a) { all(a.dir, a.cookie, a.verifier, a.dircount, a.maxcount); }
+void Nfs3Maker::make(ReaddirplusArgs& a) {
+  all(a.dir, a.cookie, a.verifier, a.dircount, a.maxcount);
+}
 void Nfs3Maker::make(FsstatArgs& args) { make(args.root); }
 void Nfs3Maker::make(FsinfoArgs& args) { make(args.root); }
 void Nfs3Maker::make(PathconfArgs& args) { make(args.object); }
@@ -142,7 +144,8 @@ void Nfs3Maker::make(ReaddirRes& res) {
 }
 
 void Nfs3Maker::make(FsstatRes& r) {
-  all(r.status, r.attributes, r.tbytes, r.fbytes, r.abytes, r.tfiles, r.ffiles, r.afiles, r.invarsec);
+  all(r.status, r.attributes, r.tbytes, r.fbytes, r.abytes, r.tfiles, r.ffiles, r.afiles,
+      r.invarsec);
 }
 
 void Nfs3Maker::make(FsinfoRes& r) {

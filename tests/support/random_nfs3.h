@@ -1,5 +1,6 @@
-// Random but well-formed NFSv3 values, the same on every machine for a seed: for round trips, the oracle,
-// golden bytes and the fuzzers' first inputs. Text lives in the maker, so it outlives what borrows from it.
+// Random but well-formed NFSv3 values, the same on every machine for a seed: for round trips, the
+// oracle, golden bytes and the fuzzers' first inputs. Text lives in the maker, so it outlives what
+// borrows from it.
 #pragma once
 
 #include <deque>
