@@ -1,5 +1,6 @@
-// An NFS and a MOUNT service that answer what a test tells them: every procedure gives a default result with
-// `status`, remembers the last call's name and caller, and waits for `gate` first if there is one.
+// An NFS and a MOUNT service that answer what a test tells them: every procedure gives a default
+// result with `status`, remembers the last call's name and caller, and waits for `gate` first if
+// there is one.
 #pragma once
 
 #include <string>
