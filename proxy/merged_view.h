@@ -123,6 +123,15 @@ class MergedView {
   // to fetch. `step` is a named object of the awaiting coroutine.
   template <class Step>
   auto attempt(Step& step) -> Task<decltype(step(std::declval<Facts&>()))>;
+  // The same for a step that mostly needs nothing fetched: a first run without a coroutine.
+  // nullopt: it takes an attempt().
+  template <class Step>
+  auto try_now(Step& step) -> std::optional<decltype(step(std::declval<Facts&>()))> {
+    Facts facts;
+    auto answer = step(facts);
+    if (!answer.has_value()) return std::nullopt;
+    return answer;
+  }
   // stale and so on: as node().
   Task<Result<Node*>> load_node(cache::ObjectId id);
   // After this a question that said needs_load can be asked again.

@@ -61,7 +61,8 @@ Result<Status> try_setattr(const Op& op, Facts& facts, ObjectId id, const nfs3::
 
 Task<nfs3::GetattrRes> getattr(const Op& op, ObjectId object) {
   nfs3::GetattrRes res;
-  Result<Node*> node = co_await op.view.load_node(object);
+  Result<Node*> node = op.view.known_node(object);
+  if (*node == nullptr) node = co_await op.view.load_node(object);
   if (node) {
     res.attributes = (*node)->attributes;
   } else {
@@ -82,7 +83,8 @@ Task<nfs3::SetattrRes> setattr(const Op& op, ObjectId object, const nfs3::Setatt
 
 Task<nfs3::AccessRes> access(const Op& op, ObjectId object, std::uint32_t asked) {
   nfs3::AccessRes res;
-  Result<Node*> node = co_await op.view.load_node(object);
+  Result<Node*> node = op.view.known_node(object);
+  if (*node == nullptr) node = co_await op.view.load_node(object);
   if (!node) {
     res.status = finish(op, object, node.error());
     co_return res;

@@ -134,8 +134,9 @@ Task<nfs3::LookupRes> lookup(const Op& op, ObjectId directory, std::string_view 
   if (res.status != Status::ok) co_return res;
   Naming naming{directory, name, {}, 0};
   auto step = [&](Facts& facts) { return try_lookup(op, facts, naming, res); };
-  Result<Status> outcome = co_await op.view.attempt(step);
-  res.status = finish(op, directory, outcome);
+  std::optional<Result<Status>> outcome = op.view.try_now(step);
+  if (!outcome) outcome = co_await op.view.attempt(step);
+  res.status = finish(op, directory, *outcome);
   co_return res;
 }
 

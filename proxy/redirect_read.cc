@@ -119,8 +119,9 @@ Task<nfs3::ReadRes> read(const Op& op, ObjectId file, std::uint64_t offset, std:
   Reading reading{op, file, offset, std::min(count, nfs3::max_transfer_size), 0, {}, false, {}};
   nfs3::ReadRes& res = reading.res;
   auto step = [&reading](Facts& facts) { return plan(reading, facts); };
-  Result<Status> outcome = co_await op.view.attempt(step);
-  res.status = finish(op, file, outcome);
+  std::optional<Result<Status>> outcome = op.view.try_now(step);
+  if (!outcome) outcome = co_await op.view.attempt(step);
+  res.status = finish(op, file, *outcome);
   if (res.status == Status::ok && !reading.base.empty()) {
     Result<void> filled = co_await fill_base(reading);
     if (!filled) res.status = finish(op, file, filled.error());

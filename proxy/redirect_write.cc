@@ -48,8 +48,9 @@ Task<nfs3::WriteRes> write(const Op& op, ObjectId file, const nfs3::WriteArgs& a
       std::min<std::size_t>({args.count, args.data.size(), nfs3::max_transfer_size});
   Writing writing{file, args.offset, args.data.first(length), 0};
   auto step = [&](Facts& facts) { return try_write(op, facts, writing, res); };
-  Result<Status> outcome = co_await op.view.attempt(step);
-  res.status = finish(op, file, outcome);
+  std::optional<Result<Status>> outcome = op.view.try_now(step);
+  if (!outcome) outcome = co_await op.view.attempt(step);
+  res.status = finish(op, file, *outcome);
   if (res.status != Status::ok) co_return res;
   res.count = static_cast<std::uint32_t>(length);
   // Of the moment of apply(): if these bytes are lost later, the store has another one by then.

@@ -34,20 +34,9 @@ MemoryImage::MemoryImage(Loop& loop) : loop_(loop) {
 }
 
 ObjectId MemoryImage::find(const std::string& path) const {
-  ObjectId id = cache::image_root;
-  std::string rest = path;
-  while (!rest.empty()) {
-    std::size_t slash = rest.find('/');
-    std::string part = rest.substr(0, slash);
-    rest = slash == std::string::npos ? "" : rest.substr(slash + 1);
-    ObjectId next = cache::no_object;
-    for (const auto& [name, child] : objects_.at(id).entries) {
-      if (name == part) next = child;
-    }
-    CHECK(next != cache::no_object);
-    id = next;
-  }
-  return id;
+  auto found = ids_.find(path);
+  CHECK(found != ids_.end());
+  return found->second;
 }
 
 MemoryImage::Object& MemoryImage::add(const std::string& path, ImageAttributes attributes) {
@@ -58,6 +47,7 @@ MemoryImage::Object& MemoryImage::add(const std::string& path, ImageAttributes a
   if (attributes.mtime == WallTime())
     attributes.atime = attributes.mtime = attributes.ctime = built;
   objects_.at(parent).entries.emplace_back(name, id);
+  ids_[path] = id;
   Object& object = objects_[id];
   object.attributes = attributes;
   object.parent = parent;
@@ -108,6 +98,7 @@ ObjectId MemoryImage::add_link(const std::string& path, const std::string& exist
   ObjectId id = find(existing);
   auto [directory, name] = split(path);
   objects_.at(find(directory)).entries.emplace_back(name, id);
+  ids_[path] = id;
   ++objects_.at(id).attributes.nlink;
   return id;
 }

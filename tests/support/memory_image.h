@@ -68,6 +68,7 @@ class MemoryImage final : public proxy::Image {
 
   Loop& loop_;
   std::map<cache::ObjectId, Object> objects_;
+  std::map<std::string, cache::ObjectId> ids_{{"", cache::image_root}};  // by path
   std::uint64_t next_id_ = 2;
   Duration delay_{};
   bool held_ = false;

@@ -294,26 +294,3 @@ cache::StoreUsage MemoryStore::usage() const {
 void MemoryStore::new_verifier() { store_be(verifier_.data(), lives_ * 0x9e3779b97f4a7c15u); }
 
 }  // namespace rowan::test
-
-// Until cache/store.cc has them: weak, so that both can be linked.
-namespace rowan::cache {
-__attribute__((weak)) void Transaction::put_object(ObjectId id, ObjectRecord record) {
-  steps_.push_back(PutObject{id, std::move(record)});
-}
-__attribute__((weak)) void Transaction::remove_object(ObjectId id, ObjectRecord last) {
-  steps_.push_back(RemoveObject{id, std::move(last)});
-}
-__attribute__((weak)) void Transaction::put_name(ObjectId directory, std::string name,
-                                                 NameRecord record) {
-  steps_.push_back(PutName{directory, std::move(name), record});
-}
-__attribute__((weak)) void Transaction::erase_name(ObjectId directory, std::string name) {
-  steps_.push_back(EraseName{directory, std::move(name)});
-}
-__attribute__((weak)) void Transaction::write(ObjectId id, std::uint64_t offset, ByteView bytes) {
-  steps_.push_back(Write{id, offset, bytes});
-}
-__attribute__((weak)) void Transaction::truncate(ObjectId id, std::uint64_t size) {
-  steps_.push_back(Truncate{id, size});
-}
-}  // namespace rowan::cache

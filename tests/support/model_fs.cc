@@ -181,8 +181,8 @@ void ModelFs::add(const ModelUser& user, ModelId directory, const std::string& n
 }
 
 Status ModelFs::create(const ModelUser& user, ModelId directory, const std::string& name,
-                       nfs3::CreateMode how, const ModelSet& set, const nfs3::Verifier& verifier,
-                       ModelId made) {
+                       const ModelCreate& wanted, ModelId made) {
+  const auto& [how, set, verifier] = wanted;
   ModelId existing = 0;
   Status found = lookup(user, directory, name, existing);
   if (found == Status::ok) {

@@ -37,6 +37,12 @@ struct ModelSet {  // what of SETATTR the model knows
   std::optional<std::uint64_t> size;
 };
 
+struct ModelCreate {
+  nfs3::CreateMode how = nfs3::CreateMode::unchecked;
+  ModelSet set;
+  nfs3::Verifier verifier{};
+};
+
 class ModelFs {
  public:
   ModelFs();
@@ -58,8 +64,7 @@ class ModelFs {
               std::string& bytes, bool& eof) const;
   Status write(const ModelUser& user, ModelId id, std::uint64_t offset, const std::string& bytes);
   Status create(const ModelUser& user, ModelId directory, const std::string& name,
-                nfs3::CreateMode how, const ModelSet& set, const nfs3::Verifier& verifier,
-                ModelId made);
+                const ModelCreate& wanted, ModelId made);
   // MKDIR, SYMLINK, MKNOD: type, mode, content and device are taken from `object`.
   Status make(const ModelUser& user, ModelId directory, const std::string& name, ModelObject object,
               ModelId made);
