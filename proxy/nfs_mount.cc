@@ -97,7 +97,8 @@ Task<Result<void>> NfsMount::mount() {
   co_return limits;
 }
 
-// With a root in hand only the port can have changed; whoever does not answer here does not answer anywhere.
+// With a root in hand only the port can have changed; whoever does not answer here does not answer
+// anywhere.
 Task<void> NfsMount::check_port() {
   if (url_.nfs_port) co_return;
   Result<std::uint16_t> port = co_await ask_port(nfs3::program, nfs3::version);
@@ -116,7 +117,8 @@ Task<Result<std::uint16_t>> NfsMount::ask_port(std::uint32_t program, std::uint3
   co_await client.close();
   if (!port) {
     Error error = std::move(port).error();
-    error.detail += "; name the port in the source (?nfsport=N&mountport=N) or start its port mapper";
+    error.detail +=
+        "; name the port in the source (?nfsport=N&mountport=N) or start its port mapper";
     co_return error;
   }
   co_return port;
@@ -157,7 +159,9 @@ Result<nfs3::Handle> NfsMount::accept_root(mount3::MntRes res) const {
   for (std::uint32_t flavor : res.flavors) {
     usable = usable || flavor == flavor_sys || flavor == flavor_none;
   }
-  if (!usable) return Error(Errc::access, what + ": the server takes neither AUTH_SYS nor AUTH_NONE");
+  if (!usable) {
+    return Error(Errc::access, what + ": the server takes neither AUTH_SYS nor AUTH_NONE");
+  }
   if (res.root.size == 0) return Error(Errc::malformed, what + ": the root has an empty handle");
   return res.root;
 }

@@ -1,5 +1,5 @@
-// The way to the root of an NFSv3 export: port mapper, MOUNT, FSINFO, and the connections to the NFS program.
-// What proxy/nfs_source asks its questions through.
+// The way to the root of an NFSv3 export: port mapper, MOUNT, FSINFO, and the connections to the
+// NFS program. What proxy/nfs_source asks its questions through.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,9 @@ class NfsMount {
   NfsMount(AsioLoop& loop, const NfsUrl& url, const NfsSourceOptions& options);
   NfsMount(const NfsMount&) = delete;
 
-  // Mounts unless that is done; concurrent callers share one attempt. Errors: disconnected, timed_out (nothing
-  // is known); access, not_found, not_directory, not_supported (the server refuses), malformed.
+  // Mounts unless that is done; concurrent callers share one attempt. Errors: disconnected,
+  // timed_out (nothing is known); access, not_found, not_directory, not_supported (the server
+  // refuses), malformed.
   Task<Result<void>> ensure();
 
   // After ensure() has succeeded once.

@@ -96,7 +96,8 @@ class Implementation final : public NfsSource {
                                           std::string_view name) override;
   Task<Result<SourcePage>> list(const SourceRef& directory, std::string_view cursor) override;
   Task<Result<std::string>> readlink(const SourceRef& symlink) override;
-  Task<Result<SourceRead>> read(const SourceRef& file, std::uint64_t offset, ByteSpan into) override;
+  Task<Result<SourceRead>> read(const SourceRef& file, std::uint64_t offset,
+                                ByteSpan into) override;
   Task<Result<cache::ImageAttributes>> attributes(const SourceRef& object) override;
   SourceLimits limits() const override { return {mount_.read_size(), options_.reads_in_flight}; }
   std::string describe() const override {
@@ -151,8 +152,8 @@ Error Implementation::refused(nfs3::Status status, std::string_view procedure,
                               std::string_view path) const {
   Errc code = source_errc(status);
   if (code == Errc::not_found || code == Errc::stale) return code;  // part of normal life
-  return Error(code, std::string(procedure) + " of '" + std::string(path) + "' in " + to_string(url_) +
-                         ": " + std::string(nfs3::to_string(status)));
+  return Error(code, std::string(procedure) + " of '" + std::string(path) + "' in " +
+                         to_string(url_) + ": " + std::string(nfs3::to_string(status)));
 }
 
 Error Implementation::nonsense(std::string_view path, std::string_view what) const {
@@ -160,8 +161,8 @@ Error Implementation::nonsense(std::string_view path, std::string_view what) con
                "'" + std::string(path) + "' in " + to_string(url_) + ": " + std::string(what));
 }
 
-// Mounts if need be, asks, and asks again while the answer is JUKEBOX. `start` makes the call; what it refers
-// to is in the caller's frame.
+// Mounts if need be, asks, and asks again while the answer is JUKEBOX. `start` makes the call; what
+// it refers to is in the caller's frame.
 template <class Res, class Start>
 Task<Result<Res>> Implementation::ask(Start start) {
   MonotonicTime end = loop_.clock().now() + options_.deadline;
@@ -268,7 +269,8 @@ bool Implementation::too_small(const nfs3::ReaddirRes& page) const {
 }
 
 // One READDIRPLUS, or READDIR where the server has only that.
-Task<Result<nfs3::ReaddirRes>> Implementation::ask_page(nfs3::Handle directory, const Cursor& from) {
+Task<Result<nfs3::ReaddirRes>> Implementation::ask_page(nfs3::Handle directory,
+                                                        const Cursor& from) {
   for (std::uint32_t size = first_listing_size;;) {
     auto plus = [&] {
       nfs3::ReaddirplusArgs args{directory, from.cookie, from.verifier, size / 2, size};
@@ -332,7 +334,8 @@ Task<void> Implementation::look_up_missing(Missing& missing) {
     }
     if (res->status == nfs3::Status::noent) continue;  // removed meanwhile: not listed
     if (res->status != nfs3::Status::ok) {
-      missing.failure = refused(res->status, "LOOKUP", std::string(missing.path) + '/' + entry.name);
+      std::string path = std::string(missing.path) + '/' + entry.name;
+      missing.failure = refused(res->status, "LOOKUP", path);
       co_return;
     }
     if (!res->attributes) {
@@ -419,8 +422,8 @@ struct Implementation::Read {
   std::optional<nfs3::Attributes> attributes;
 };
 
-// Decides what an answer to one READ is worth. RFC 1813, 3.3.6: fewer bytes than asked for are no end of file,
-// only eof says so; and eof is believed only if the size agrees.
+// Decides what an answer to one READ is worth. RFC 1813, 3.3.6: fewer bytes than asked for are no
+// end of file, only eof says so; and eof is believed only if the size agrees.
 Task<Result<void>> Implementation::take_piece(Read& state, const rpc::ReadInto& res,
                                               std::uint32_t asked) {
   if (res.attributes) {

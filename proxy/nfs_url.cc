@@ -14,10 +14,12 @@ constexpr std::size_t longest_host = 255;
 
 Error wrong(std::string_view text, const std::string& what) {
   return Error(Errc::usage, "'" + std::string(text) + "': " + what +
-                                "; a source is nfs://HOST[:PORT]/EXPORT[?nfsport=N&mountport=N&uid=N&gid=N]");
+                                "; a source is nfs://HOST[:PORT]/EXPORT"
+                                "[?nfsport=N&mountport=N&uid=N&gid=N]");
 }
 
-std::optional<std::uint32_t> number(std::string_view text, std::uint32_t least, std::uint32_t most) {
+std::optional<std::uint32_t> number(std::string_view text, std::uint32_t least,
+                                    std::uint32_t most) {
   std::uint32_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
@@ -154,13 +156,19 @@ Result<NfsUrl> parse_nfs_url(std::string_view text) {
   }
   NfsUrl url;
   std::size_t slash = rest.find('/');
-  if (!parse_authority(rest.substr(0, slash), url)) return wrong(text, "the host or its port is wrong");
+  if (!parse_authority(rest.substr(0, slash), url)) {
+    return wrong(text, "the host or its port is wrong");
+  }
   if (slash == std::string_view::npos) return wrong(text, "the export is missing");
   auto path = unescape(rest.substr(slash));
   if (!path) return wrong(text, "a % in the export is not followed by two hexadecimal digits");
   while (path->size() > 1 && path->ends_with('/')) path->pop_back();
-  if (!is_clean_path(*path)) return wrong(text, "the export has an empty name, '.', '..' or NUL in it");
-  if (path->size() > mount3::max_path_length) return wrong(text, "the export is longer than 1024 bytes");
+  if (!is_clean_path(*path)) {
+    return wrong(text, "the export has an empty name, '.', '..' or NUL in it");
+  }
+  if (path->size() > mount3::max_path_length) {
+    return wrong(text, "the export is longer than 1024 bytes");
+  }
   url.export_path = std::move(*path);
   while (!options.empty()) {
     std::size_t end = std::min(options.find('&'), options.size());

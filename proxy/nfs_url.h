@@ -1,7 +1,7 @@
 // Where an NFSv3 image comes from, as libnfs writes it:
 //   nfs://HOST[:PORT]/EXPORT[?nfsport=N&mountport=N&uid=N&gid=N&version=3]
-// HOST: a name, an IPv4 address or an IPv6 address in brackets. PORT is short for nfsport. EXPORT may reach
-// below an export. %XX stands for a byte in EXPORT.
+// HOST: a name, an IPv4 address or an IPv6 address in brackets. PORT is short for nfsport. EXPORT
+// may reach below an export. %XX stands for a byte in EXPORT.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct NfsUrl {
 bool is_nfs_url(std::string_view text);
 // usage: names the part that is wrong and what would be right.
 Result<NfsUrl> parse_nfs_url(std::string_view text);
-// The same place in one spelling: "nfs://10.0.0.1/images/debian?nfsport=2049". Parses to the same value.
+// The same place in one spelling: "nfs://10.0.0.1/images/debian?nfsport=2049". Parses to the same
+// value.
 std::string to_string(const NfsUrl& url);
 
 }  // namespace rowan::proxy

@@ -1,5 +1,5 @@
-// The one door to Boost.Asio: <utility> must come first, or Boost 1.74 misses std::exchange with g++ 12.
-// Include it from .cc files only; it costs seconds to compile.
+// The one door to Boost.Asio: <utility> must come first, or Boost 1.74 misses std::exchange with
+// g++ 12. Include it from .cc files only; it costs seconds to compile.
 #pragma once
 
 #include <utility>

@@ -6,12 +6,13 @@
 
 #include "rpc/asio.h"
 
-// Deferred work does not go through Asio piece by piece: it gathers in `ready_`, and one Asio handler runs the
-// whole batch. What a batch defers forms the next one, so sockets and timers get their turn in between, and
-// "defer" from inside a batch means "after everything that is ready now" (the server's flush relies on it).
+// Deferred work does not go through Asio piece by piece: it gathers in `ready_`, and one Asio
+// handler runs the whole batch. What a batch defers forms the next one, so sockets and timers get
+// their turn in between, and "defer" from inside a batch means "after everything that is ready now"
+// (the server's flush relies on it).
 //
-// All timers share one Asio timer, armed for the earliest. A cancelled timer is forgotten at once: a call's
-// deadline is cancelled a thousand times for each time it fires.
+// All timers share one Asio timer, armed for the earliest. A cancelled timer is forgotten at once:
+// a call's deadline is cancelled a thousand times for each time it fires.
 
 namespace rowan {
 
@@ -42,7 +43,8 @@ class AsioLoop::Impl {
     if (found == due_.end()) return;
     timers_.erase(std::pair(found->second, id));
     due_.erase(found);
-    // The Asio timer stays armed: waking once for nothing is cheaper than arming it for every cancelled call.
+    // The Asio timer stays armed: waking once for nothing is cheaper than arming it for every
+    // cancelled call.
   }
 
  private:

@@ -1,5 +1,5 @@
-// The real event loop: one thread, one boost::asio::io_context. A shard of the process owns one of these and
-// everything that runs on it.
+// The real event loop: one thread, one boost::asio::io_context. A shard of the process owns one of
+// these and everything that runs on it.
 #pragma once
 
 #include <functional>
@@ -27,7 +27,8 @@ class AsioLoop final : public Loop {
   TimerId call_after(Duration delay, std::function<void()> work) override;
   void cancel(TimerId timer) override;
 
-  // Runs until stop(), also while there is nothing to do. The calling thread becomes the loop's thread.
+  // Runs until stop(), also while there is nothing to do. The calling thread becomes the loop's
+  // thread.
   void run();
   // Makes run() return after the piece of work it is in. From any thread; also before run().
   void stop();

@@ -11,11 +11,12 @@
 #include "rpc/client_link.h"
 #include "rpc/message.h"
 
-// A call is either in `waiting_` or in the table of one link; complete() takes it out of the game. Links that
-// break put their calls back to the front of `waiting_`.
+// A call is either in `waiting_` or in the table of one link; complete() takes it out of the game.
+// Links that break put their calls back to the front of `waiting_`.
 //
-// Connecting is one thing at a time, and every end of a link is followed by a pause that doubles until a reply
-// comes: a server that accepts and closes at once is not hammered, however many links there may be.
+// Connecting is one thing at a time, and every end of a link is followed by a pause that doubles
+// until a reply comes: a server that accepts and closes at once is not hammered, however many links
+// there may be.
 
 namespace rowan::rpc {
 namespace {
@@ -253,9 +254,9 @@ void Client::Impl::answered(OutgoingCall& call, std::optional<Error> error) {
 }
 
 Error Client::Impl::unanswered() const {
-  std::string text = where(options_) + " did not answer in " +
-      std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(options_.deadline).count()) +
-      " ms";
+  auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(options_.deadline);
+  std::string text =
+      where(options_) + " did not answer in " + std::to_string(patience.count()) + " ms";
   if (!last_error_.empty() && connected() == 0) text += " (" + last_error_ + ")";
   return Error(Errc::timed_out, text);
 }

@@ -1,9 +1,10 @@
-// Calls to one RPC program of one server, over a few TCP connections that are opened when they are needed and
-// reopened when they break. Belongs to one loop.
+// Calls to one RPC program of one server, over a few TCP connections that are opened when they are
+// needed and reopened when they break. Belongs to one loop.
 //
-// The server is not trusted: replies that match no call are dropped; one that is malformed, oversized or cut
-// ends its connection. Calls that were outstanding on a broken connection are sent again on the next one
-// while their deadline allows, so only calls that may be repeated belong here.
+// The server is not trusted: replies that match no call are dropped; one that is malformed,
+// oversized or cut ends its connection. Calls that were outstanding on a broken connection are sent
+// again on the next one while their deadline allows, so only calls that may be repeated belong
+// here.
 #pragma once
 
 #include <cstddef>
@@ -26,15 +27,18 @@ struct ClientOptions {
   std::uint32_t version = 0;
   std::size_t connections = 2;
   std::size_t calls_per_connection = 64;
-  std::size_t calls_waiting = 4096;  // for a connection or a place on it; beyond it calls fail with limit
+  // Calls for which there is no connection, or no place on one; more fail with limit.
+  std::size_t calls_waiting = 4096;
   std::size_t reply_size = (1u << 20) + (64u << 10);
   Duration deadline = std::chrono::seconds(10);       // of a call, connecting included
   Duration connect_timeout = std::chrono::seconds(5);
   Duration first_back_off = std::chrono::milliseconds(50);
   Duration longest_back_off = std::chrono::seconds(5);
-  // False: a connection that cannot be made fails the calls that wait for it at once, with disconnected.
+  // False: a connection that cannot be made fails the calls that wait for it at once, with
+  // disconnected.
   bool patient = true;
-  // Whether to try a source port below 1024 first, as servers with the export option `secure` want it.
+  // Whether to try a source port below 1024 first, as servers with the export option `secure` want
+  // it.
   bool reserved_port = false;
   // AUTH_SYS credentials (RFC 5531, appendix A); none: AUTH_NONE.
   struct Identity {
@@ -53,8 +57,8 @@ struct ClientCounters {
   std::uint64_t unmatched = 0;   // replies dropped
 };
 
-// Decodes results into `into` and says whether they follow the grammar to the last byte. Called at most once
-// for a call, before it completes; never after its deadline.
+// Decodes results into `into` and says whether they follow the grammar to the last byte. Called at
+// most once for a call, before it completes; never after its deadline.
 using DecodeResults = bool (*)(xdr::Reader& results, void* into);
 
 class Client {
@@ -67,9 +71,9 @@ class Client {
 
   // The start of a call message; the arguments follow in `message`.
   void begin(xdr::Writer& message, std::uint32_t procedure) const;
-  // Sends `message` and waits for the results; `into` outlives the task. Errors: timed_out and disconnected name
-  // the server and what went wrong last; malformed: the server's answers make no sense, twice; access,
-  // not_supported, server_fault: the server refuses at RPC level; limit.
+  // Sends `message` and waits for the results; `into` outlives the task. Errors: timed_out and
+  // disconnected name the server and what went wrong last; malformed: the server's answers make no
+  // sense, twice; access, not_supported, server_fault: the server refuses at RPC level; limit.
   Task<Result<void>> call(Buffer message, DecodeResults decode, void* into);
 
   // Goes to another port of the host from now on; what is outstanding is sent again there.

@@ -15,8 +15,8 @@
 //                             |                                     |
 //                             +--------- fail(), abandon() ---------+--> down
 //
-// A name is resolved by Asio's resolver thread; a numeric address needs none. Every address of a name is tried
-// in turn within one timeout.
+// A name is resolved by Asio's resolver thread; a numeric address needs none. Every address of a
+// name is tried in turn within one timeout.
 
 namespace rowan::rpc {
 namespace {
@@ -27,7 +27,8 @@ using tcp = asio::ip::tcp;
 constexpr std::size_t pieces_per_send = 128;
 constexpr int reads_per_event = 16;
 constexpr std::size_t most_addresses = 16;
-// Source ports that a server takes for privileged (RFC 1813 leaves it to the server); below 600 are services.
+// Source ports that a server takes for privileged (RFC 1813 leaves it to the server); below 600 are
+// services.
 constexpr std::uint16_t lowest_reserved = 600;
 constexpr std::uint16_t highest_reserved = 1023;
 
@@ -40,7 +41,8 @@ RecordLimits record_limits(const ClientOptions& options) {
 std::string message_of(int error) { return std::generic_category().message(error); }
 
 bool is_transient(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOBUFS || error == ENOMEM;
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOBUFS ||
+         error == ENOMEM;
 }
 
 }  // namespace
@@ -73,7 +75,8 @@ void ClientLink::resolve() {
       [self = shared_from_this()](const error_code& error, tcp::resolver::results_type found) {
         if (self->state_ != State::connecting) return;
         if (error) {
-          self->fail("the name '" + self->options_.host + "' cannot be resolved: " + error.message());
+          self->fail("the name '" + self->options_.host +
+                     "' cannot be resolved: " + error.message());
           return;
         }
         for (const auto& entry : found) {

@@ -1,8 +1,9 @@
-// One TCP connection of the client, from connecting to its end; never used again after that, so bytes of two
-// streams cannot meet. rpc/client.cc decides which call goes where and when to try again.
+// One TCP connection of the client, from connecting to its end; never used again after that, so
+// bytes of two streams cannot meet. rpc/client.cc decides which call goes where and when to try
+// again.
 //
-// Asio's completions hold the link by shared_ptr: a closed socket's last ones come after the client has let
-// go of it.
+// Asio's completions hold the link by shared_ptr: a closed socket's last ones come after the client
+// has let go of it.
 #pragma once
 
 #include <coroutine>
@@ -38,7 +39,8 @@ class ClientLink;
 class ClientLinkOwner {
  public:
   virtual void link_up(ClientLink& link) = 0;
-  // Once per link, also if it never was up. Takes the calls that were outstanding with take_calls().
+  // Once per link, also if it never was up. Takes the calls that were outstanding with
+  // take_calls().
   virtual void link_down(ClientLink& link, const std::string& why) = 0;
   // `call` is answered; without an error its results are in place.
   virtual void answered(OutgoingCall& call, std::optional<Error> error) = 0;

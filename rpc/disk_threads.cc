@@ -9,8 +9,8 @@
 
 namespace rowan {
 
-// Finished items on their way to one loop. Shared with the loop's pending drain, so that pool and loop may be
-// destroyed in either order.
+// Finished items on their way to one loop. Shared with the loop's pending drain, so that pool and
+// loop may be destroyed in either order.
 struct DiskThreads::Home {
   explicit Home(Loop& l) : loop(l) {}
   Loop& loop;

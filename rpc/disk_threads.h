@@ -1,5 +1,5 @@
-// A few threads for work that blocks on files. Completions go home in batches: however many jobs finish while
-// a loop is busy, it is woken once.
+// A few threads for work that blocks on files. Completions go home in batches: however many jobs
+// finish while a loop is busy, it is woken once.
 #pragma once
 
 #include <condition_variable>
@@ -19,17 +19,18 @@ namespace rowan {
 
 struct DiskThreadsLimits {
   std::size_t threads = 4;
-  // Jobs waiting for a thread. Beyond it submit() runs its job on the caller's thread: a loop that outruns the
-  // disk becomes as slow as the disk, instead of growing a queue.
+  // Jobs waiting for a thread. Beyond it submit() runs its job on the caller's thread: a loop that
+  // outruns the disk becomes as slow as the disk, instead of growing a queue.
   std::size_t queue = 4096;
 };
 
 class DiskThreads final : public DiskPool {
  public:
-  // Fails with Errc::limit if not even one thread can be made; fewer than asked is logged and accepted.
+  // Fails with Errc::limit if not even one thread can be made; fewer than asked is logged and
+  // accepted.
   static Result<std::unique_ptr<DiskThreads>> start(DiskThreadsLimits limits);
-  // Runs everything submitted, then ends the threads. Completions that their loop has not run yet still belong
-  // to it, so loops may go before or after the pool, once nothing more is submitted.
+  // Runs everything submitted, then ends the threads. Completions that their loop has not run yet
+  // still belong to it, so loops may go before or after the pool, once nothing more is submitted.
   ~DiskThreads() override;
   DiskThreads(const DiskThreads&) = delete;
   DiskThreads& operator=(const DiskThreads&) = delete;

@@ -92,8 +92,8 @@ Buffer path_call(const Client& client, mount3::Procedure procedure, std::string_
 
 }  // namespace
 
-// None of these is a coroutine itself: arguments are encoded before they return, and what waits holds
-// the Client alone, so arguments and the object itself may be temporaries.
+// None of these is a coroutine itself: arguments are encoded before they return, and what waits
+// holds the Client alone, so arguments and the object itself may be temporaries.
 template <nfs3::Procedure P, class Args>
 auto NfsClient::call(const Args& args) {
   xdr::Writer out;

@@ -1,5 +1,5 @@
-// The read-only procedures of NFSv3, MOUNT's and the port mapper's that an image server is asked, typed. A
-// status other than NFS3_OK is a result, not an error; errors are Client::call's.
+// The read-only procedures of NFSv3, MOUNT's and the port mapper's that an image server is asked,
+// typed. A status other than NFS3_OK is a result, not an error; errors are Client::call's.
 #pragma once
 
 #include <string_view>
@@ -19,8 +19,8 @@ struct ReadInto {  // a READ result whose data was copied to the caller's bytes
   bool eof = false;
 };
 
-// Arguments and the NfsClient itself may be temporaries; the Client and what a result is written to outlive
-// the task.
+// Arguments and the NfsClient itself may be temporaries; the Client and what a result is written to
+// outlive the task.
 class NfsClient {
  public:
   explicit NfsClient(Client& client) : client_(client) {}

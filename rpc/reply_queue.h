@@ -1,5 +1,5 @@
-// Replies on their way out of one connection, as the pieces of a gathering write. Small ones are copied
-// together, large bodies go out from where they are.
+// Replies on their way out of one connection, as the pieces of a gathering write. Small ones are
+// copied together, large bodies go out from where they are.
 #pragma once
 
 #include <sys/uio.h>

@@ -27,8 +27,9 @@ sockaddr_in any_address(std::uint16_t port) {
 }
 
 std::string name_of(const Registration& wanted) {
-  return "program " + std::to_string(wanted.program) + " version " + std::to_string(wanted.version) +
-         (wanted.udp ? " on UDP port " : " on TCP port ") + std::to_string(wanted.port);
+  return "program " + std::to_string(wanted.program) + " version " +
+         std::to_string(wanted.version) + (wanted.udp ? " on UDP port " : " on TCP port ") +
+         std::to_string(wanted.port);
 }
 
 // The port that is registered; 0: none.
@@ -44,8 +45,9 @@ std::uint16_t registered_port(const netconfig& config, const Registration& wante
 Result<void> register_one(const Registration& wanted) {
   Netconfig config = transport(wanted.udp);
   if (!config) {
-    return Error(Errc::not_supported, "registering " + name_of(wanted) +
-                                          ": /etc/netconfig has no such transport; install libtirpc-common");
+    return Error(Errc::not_supported,
+                 "registering " + name_of(wanted) +
+                     ": /etc/netconfig has no such transport; install libtirpc-common");
   }
   rpcb_unset(wanted.program, wanted.version, config.get());
   sockaddr_in address = any_address(wanted.port);
@@ -55,7 +57,8 @@ Result<void> register_one(const Registration& wanted) {
   std::string remedy = code == Errc::access
       ? "; another program holds it: stop it, or remove it with rpcinfo -d"
       : "; start rpcbind, or serve without registering";
-  std::string reason = code == Errc::access ? "the port mapper refuses" : clnt_sperrno(rpc_createerr.cf_stat);
+  std::string reason =
+      code == Errc::access ? "the port mapper refuses" : clnt_sperrno(rpc_createerr.cf_stat);
   return Error(code, "registering " + name_of(wanted) + ": " + reason + remedy);
 }
 

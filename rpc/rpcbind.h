@@ -1,6 +1,6 @@
-// Registration with the system's port mapper, so that `mount -t nfs -o vers=3 host:/vm1` finds us without being
-// told ports. The only door to libtirpc. Blocks on the port mapper's local socket: call it from a thread of its
-// own or at start and shutdown, not from a loop.
+// Registration with the system's port mapper, so that `mount -t nfs -o vers=3 host:/vm1` finds us
+// without being told ports. The only door to libtirpc. Blocks on the port mapper's local socket:
+// call it from a thread of its own or at start and shutdown, not from a loop.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,14 @@ struct Registration {
   std::uint16_t port = 0; // on all addresses
 };
 
-// Registers each of them, replacing what is registered for the same program, version and transport: a
-// forgotten registration of a process that died must not keep us out. Errors: disconnected, no port mapper
-// answers; access, it refuses; both say what to do. On an error nothing of `wanted` stays registered.
+// Registers each of them, replacing what is registered for the same program, version and transport:
+// a forgotten registration of a process that died must not keep us out. Errors: disconnected, no
+// port mapper answers; access, it refuses; both say what to do. On an error nothing of `wanted`
+// stays registered.
 Result<void> register_with_rpcbind(const std::vector<Registration>& wanted);
 
-// Removes those registrations that still name these ports; somebody else's are left alone. Never fails: what cannot be
-// removed is replaced by the next to register.
+// Removes those registrations that still name these ports; somebody else's are left alone. Never
+// fails: what cannot be removed is replaced by the next to register.
 void unregister_from_rpcbind(const std::vector<Registration>& registered);
 
 }  // namespace rowan::rpc

@@ -11,8 +11,8 @@
 #include "rpc/server_connection.h"
 #include "rpc/socket_address.h"
 
-// Accepting, the list of connections, and what is decided across them: eviction, stalls, shutdown. A single
-// connection's life is server_connection.cc.
+// Accepting, the list of connections, and what is decided across them: eviction, stalls, shutdown.
+// A single connection's life is server_connection.cc.
 
 namespace rowan::rpc {
 namespace {
@@ -120,7 +120,8 @@ Result<PeerAddress> Server::Impl::listen(const std::string& host, std::uint16_t 
   Result<void> opened = open(*listener, address);
   if (!opened) {
     Error error = std::move(opened).error();
-    error.detail = "cannot listen on TCP " + to_string(to_peer(address.storage)) + ": " + error.detail;
+    error.detail =
+        "cannot listen on TCP " + to_string(to_peer(address.storage)) + ": " + error.detail;
     return error;
   }
   TRY(PeerAddress bound, local_address(listener->acceptor.native_handle()));

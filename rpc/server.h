@@ -1,10 +1,10 @@
-// ONC RPC over TCP: accepts connections, hands call records to a RecordHandler, sends replies in the order in
-// which they are ready. Belongs to one loop; nothing here is locked.
+// ONC RPC over TCP: accepts connections, hands call records to a RecordHandler, sends replies in
+// the order in which they are ready. Belongs to one loop; nothing here is locked.
 //
-// What bounds it: connections, calls in flight and bytes held per connection, bytes held by all of them
-// (records that are arriving, calls being served, replies not yet taken by the peer). A connection at a bound
-// is not read until it is below again; the others go on. Trouble of one connection, and the process running
-// out of descriptors, ends at most that connection.
+// What bounds it: connections, calls in flight and bytes held per connection, bytes held by all of
+// them (records that are arriving, calls being served, replies not yet taken by the peer). A
+// connection at a bound is not read until it is below again; the others go on. Trouble of one
+// connection, and the process running out of descriptors, ends at most that connection.
 #pragma once
 
 #include <cstddef>
@@ -20,19 +20,19 @@
 namespace rowan::rpc {
 
 struct ServerLimits {
-  // Beyond it a new connection takes the place of the one that has been idle longest; if none is idle, the
-  // new one is closed.
+  // Beyond it a new connection takes the place of the one that has been idle longest; if none is
+  // idle, the new one is closed.
   std::size_t connections = 4096;
   std::size_t calls_per_connection = 128;
-  // Bytes that one connection may hold before it is not read any more; and what it may exceed them by is one
-  // record and the replies of the calls in flight.
+  // Bytes that one connection may hold before it is not read any more; and what it may exceed them
+  // by is one record and the replies of the calls in flight.
   std::size_t bytes_per_connection = 8u << 20;
   // Above this sum a connection that holds anything gets one call at a time; above twice this sum a
   // connection that must grow is closed.
   std::size_t bytes_total = 256u << 20;
   RecordLimits record;
-  // A connection that takes none of its replies, or sends nothing in the middle of a record, for this long
-  // is closed; checked four times in that time.
+  // A connection that takes none of its replies, or sends nothing in the middle of a record, for
+  // this long is closed; checked four times in that time.
   Duration stall = std::chrono::minutes(2);
 };
 
@@ -57,13 +57,14 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Listens on a numeric address and gives the one that was bound (port 0: a free one). An IPv6 address takes
-  // IPv6 only. Errors name the address: usage (not numeric), busy (in use), access, io.
+  // Listens on a numeric address and gives the one that was bound (port 0: a free one). An IPv6
+  // address takes IPv6 only. Errors name the address: usage (not numeric), busy (in use), access,
+  // io.
   Result<PeerAddress> listen(const std::string& host, std::uint16_t port);
 
-  // Stops accepting and reading, lets the calls in flight finish, sends their replies, closes. After
-  // `patience` the sockets are closed as they are; calls still running are waited for all the same, since
-  // nothing can end a handler but itself.
+  // Stops accepting and reading, lets the calls in flight finish, sends their replies, closes.
+  // After `patience` the sockets are closed as they are; calls still running are waited for all the
+  // same, since nothing can end a handler but itself.
   Task<void> drain(Duration patience);
 
   const ServerCounters& counters() const;

@@ -9,26 +9,29 @@
 #include "rpc/base/log.h"
 #include "rpc/socket_address.h"
 
-// Asio only says when a socket is ready; recv and sendmsg are called here. So an idle connection has no buffer,
-// a read is as large as there is room, and replies that are ready together leave with one sendmsg.
+// Asio only says when a socket is ready; recv and sendmsg are called here. So an idle connection
+// has no buffer, a read is as large as there is room, and replies that are ready together leave
+// with one sendmsg.
 //
 // pump() is the whole machine, called whenever something may have changed:
 //
 //   serve records --> send replies --> room and a whole record? again : nothing whole? wait to read
 //
-// It never waits to read while the connection is above its bounds: that is the back-pressure. Every bound is
-// left by progress of the connection's own (a call ends, the peer takes bytes), and each of these pumps.
+// It never waits to read while the connection is above its bounds: that is the back-pressure. Every
+// bound is left by progress of the connection's own (a call ends, the peer takes bytes), and each
+// of these pumps.
 
 namespace rowan::rpc {
 namespace {
 
 constexpr std::size_t pieces_per_send = 128;
-// Reads per readiness, when the peer has filled all room each time: enough for a 1 MiB record at once, and
-// a bound, so that one fast peer does not keep the loop.
+// Reads per readiness, when the peer has filled all room each time: enough for a 1 MiB record at
+// once, and a bound, so that one fast peer does not keep the loop.
 constexpr int reads_per_event = 8;
 
 bool is_transient(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOBUFS || error == ENOMEM;
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOBUFS ||
+         error == ENOMEM;
 }
 
 }  // namespace
@@ -69,7 +72,8 @@ void Connection::on_readable() {
   if (!closed_) pump();
 }
 
-// True if the peer filled all the room there was, so that more may be there, and there is room again.
+// True if the peer filled all the room there was, so that more may be there, and there is room
+// again.
 bool Connection::receive() {
   if (closed_ || finishing_ || !drained_ || !may_start()) return false;
   ByteSpan space = reader_.space();
@@ -115,7 +119,8 @@ void Connection::pump() {
 bool Connection::may_start() const {
   const ServerLimits& limits = owner_->limits();
   std::size_t mine = charged_ + replies_.bytes();
-  if (in_flight_ >= limits.calls_per_connection || mine >= limits.bytes_per_connection) return false;
+  bool full = in_flight_ >= limits.calls_per_connection || mine >= limits.bytes_per_connection;
+  if (full) return false;
   std::size_t others = owner_->counters().bytes_held - held_;
   return mine == 0 || others + mine < limits.bytes_total;
 }
@@ -132,7 +137,8 @@ void Connection::serve_records() {
       return;
     }
     ++owner_->counters().calls;
-    std::size_t charge = (*record)->size() + owner_->handler().expected_reply_size((*record)->view());
+    std::size_t expected = owner_->handler().expected_reply_size((*record)->view());
+    std::size_t charge = (*record)->size() + expected;
     ++in_flight_;
     charged_ += charge;
     in_serve_records_ = true;
@@ -194,7 +200,7 @@ void Connection::account() {
 void Connection::finish() {
   if (closed_) return;
   finishing_ = true;
-  drained_ = true;  // records that wait to be served stay unserved: the peer sends them again elsewhere
+  drained_ = true;  // records that wait stay unserved: the peer sends them again elsewhere
   pump();
 }
 

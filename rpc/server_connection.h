@@ -1,7 +1,7 @@
 // One TCP connection of the server (rpc/server.cc): reads records, runs calls, sends replies.
 //
-// Asio's completions hold the connection by shared_ptr, since a closed socket's last completions come after
-// the server has let go of it; the server's list holds it until its last call has ended.
+// Asio's completions hold the connection by shared_ptr, since a closed socket's last completions
+// come after the server has let go of it; the server's list holds it until its last call has ended.
 #pragma once
 
 #include <list>

@@ -23,8 +23,8 @@ constexpr std::size_t control_size = 64;
 static_assert(control_size >= CMSG_SPACE(sizeof(in6_pktinfo)) &&
               control_size >= CMSG_SPACE(sizeof(in_pktinfo)));
 
-// Where a datagram came from, and the control message that says to which of our addresses: sent back as it is,
-// it makes the reply leave from there.
+// Where a datagram came from, and the control message that says to which of our addresses: sent
+// back as it is, it makes the reply leave from there.
 struct Origin {
   SocketAddress from;
   alignas(cmsghdr) std::array<std::byte, control_size> control{};
@@ -129,7 +129,8 @@ Result<PeerAddress> UdpServer::Impl::listen(const std::string& host, std::uint16
   if (!error) socket->non_blocking(true, error);
   if (error) {
     return Error(listen_error(error.value()),
-                 "cannot listen on UDP " + to_string(to_peer(address.storage)) + ": " + error.message());
+                 "cannot listen on UDP " + to_string(to_peer(address.storage)) + ": " +
+                     error.message());
   }
   ask_for_destination(socket->native_handle(), address.family());
   TRY(PeerAddress bound, local_address(socket->native_handle()));

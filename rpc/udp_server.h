@@ -1,8 +1,9 @@
-// ONC RPC over UDP, for the small calls that boot loaders make: MOUNT and the port mapper. One datagram is one
-// call, one reply another. Belongs to one loop.
+// ONC RPC over UDP, for the small calls that boot loaders make: MOUNT and the port mapper. One
+// datagram is one call, one reply another. Belongs to one loop.
 //
-// A reply leaves from the address the call came to, which matters on a host with several. Calls beyond the
-// limit in flight, and replies that do not fit a datagram, are dropped: the client asks again.
+// A reply leaves from the address the call came to, which matters on a host with several. Calls
+// beyond the limit in flight, and replies that do not fit a datagram, are dropped: the client asks
+// again.
 #pragma once
 
 #include <memory>

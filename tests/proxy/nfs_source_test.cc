@@ -326,7 +326,8 @@ TEST_CASE("a server that comes back on another port is found through the port ma
 TEST_CASE("large directories are listed in pages, each name once, with attributes and handles") {
   Fixture f;
   constexpr std::size_t count = 2500;
-  for (std::size_t i = 0; i < count; ++i) f.origin.tree.add_file(f.directory, "n" + std::to_string(i), "");
+  for (std::size_t i = 0; i < count; ++i)
+    f.origin.tree.add_file(f.directory, "n" + std::to_string(i), "");
   std::size_t pages = 0, lookups = 0;
   SECTION("READDIRPLUS with everything") {}
   SECTION("READDIRPLUS without attributes and handles") {
@@ -372,7 +373,8 @@ TEST_CASE("\".\" and \"..\" are left out; a name removed during the listing is, 
 }
 
 TEST_CASE("a listing that cannot be is refused: bad names, no progress, no end") {
-  for (std::string name : {std::string("a/b"), std::string(), std::string("a\0b", 3), std::string(256, 'x')}) {
+  for (std::string name :
+       {std::string("a/b"), std::string(), std::string("a\0b", 3), std::string(256, 'x')}) {
     Fixture f;
     nfs3::ReaddirRes res;
     nfs3::DirEntry entry;
@@ -414,9 +416,10 @@ TEST_CASE("a cookie that the server does not know any more is bad_cookie, for a 
 
 TEST_CASE("statuses of the server become the project's errors") {
   Fixture f;
-  for (auto [status, code] : {std::pair(Status::acces, Errc::access), std::pair(Status::perm, Errc::not_permitted),
-                              std::pair(Status::io, Errc::io), std::pair(Status::notdir, Errc::not_directory),
-                              std::pair(Status::badhandle, Errc::stale)}) {
+  for (auto [status, code] :
+       {std::pair(Status::acces, Errc::access), std::pair(Status::perm, Errc::not_permitted),
+        std::pair(Status::io, Errc::io), std::pair(Status::notdir, Errc::not_directory),
+        std::pair(Status::badhandle, Errc::stale)}) {
     nfs3::GetattrRes res;
     res.status = status;
     f.origin.script = answering<Procedure::getattr>(std::move(res));

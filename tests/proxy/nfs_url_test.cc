@@ -13,7 +13,8 @@ NfsUrl parsed(std::string_view text) {
 }
 
 TEST_CASE("a source is read as libnfs writes it") {
-  NfsUrl url = parsed("nfs://10.0.0.1/images/debian?nfsport=2050&mountport=2051&uid=7&gid=8&version=3");
+  NfsUrl url =
+      parsed("nfs://10.0.0.1/images/debian?nfsport=2050&mountport=2051&uid=7&gid=8&version=3");
   REQUIRE(url.host == "10.0.0.1");
   REQUIRE(url.export_path == "/images/debian");
   REQUIRE(url.nfs_port == 2050);
@@ -41,8 +42,8 @@ TEST_CASE("hosts may be IPv6, carry a port, and exports be the root or escaped")
 }
 
 TEST_CASE("every source is written in one spelling that reads back as the same") {
-  for (auto text : {"nfs://h/", "nfs://[::1]:9/a", "nfs://h/a%25%20b?gid=4294967295", "nfs://h:1/x?uid=1",
-                    "nfs://h/\xff\x01?nfsport=65535&mountport=1"}) {
+  for (auto text : {"nfs://h/", "nfs://[::1]:9/a", "nfs://h/a%25%20b?gid=4294967295",
+                    "nfs://h:1/x?uid=1", "nfs://h/\xff\x01?nfsport=65535&mountport=1"}) {
     NfsUrl url = parsed(text);
     REQUIRE(parsed(to_string(url)) == url);
   }

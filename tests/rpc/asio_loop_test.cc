@@ -18,7 +18,8 @@ void run_until(AsioLoop& loop, const std::function<bool()>& done) {
   }
 }
 
-TEST_CASE("deferred work runs in order, never inside the call, and what it defers runs after its batch") {
+TEST_CASE(
+    "deferred work runs in order, never inside the call, and what it defers runs after its batch") {
   AsioLoop loop;
   std::string order;
   loop.defer([&] {

@@ -108,7 +108,8 @@ TEST_CASE("replies with a wrong xid, and repeated ones, are matched to no call")
     wrong.object = f.origin.tree.handle(1);
     xdr::Writer out;
     nfs3::Codec<Procedure::lookup>::encode_res(out, wrong);
-    for (std::uint32_t delta : {1u, 7u, 0x80000000u}) call.send(call.message(out.view(), call.xid + delta));
+    for (std::uint32_t delta : {1u, 7u, 0x80000000u})
+      call.send(call.message(out.view(), call.xid + delta));
     f.origin.answer(call);
     f.origin.answer(call);
     call.send(call.message(out.view(), call.xid));
@@ -165,7 +166,8 @@ TEST_CASE("whatever byte of a reply a connection ends at, the call is sent again
   REQUIRE(f.client->counters().resent == whole.size() + 4);
 }
 
-TEST_CASE("garbled, overlong, endless and foreign answers end the connection; the next one serves") {
+TEST_CASE(
+    "garbled, overlong, endless and foreign answers end the connection; the next one serves") {
   std::vector<std::function<void(FakeOrigin&, const FakeOrigin::Call&)>> faults = {
       [](FakeOrigin&, const FakeOrigin::Call& call) { call.reply(as_bytes("nonsense")); },
       [](FakeOrigin& origin, const FakeOrigin::Call& call) {  // four bytes too many
@@ -177,7 +179,8 @@ TEST_CASE("garbled, overlong, endless and foreign answers end the connection; th
       },
       [](FakeOrigin&, const FakeOrigin::Call& call) { call.send_raw("\x80\x7f\xff\xff"); },
       [](FakeOrigin&, const FakeOrigin::Call& call) {  // a record whose fragments never end
-        for (int i = 0; i < 40; ++i) call.send_raw(std::string("\0\0\xff\xfc", 4) + std::string(0xfffc, 'x'));
+        for (int i = 0; i < 40; ++i)
+          call.send_raw(std::string("\0\0\xff\xfc", 4) + std::string(0xfffc, 'x'));
       },
       [](FakeOrigin&, const FakeOrigin::Call& call) { call.send(as_text(call.record->view())); },
       [](FakeOrigin&, const FakeOrigin::Call& call) { call.send("abc"); },

@@ -80,7 +80,9 @@ TEST_CASE("one pool serves several loops, each completion on its own loop") {
   REQUIRE(other == 500);
 }
 
-TEST_CASE("with a full queue the submitter runs its job itself and is answered by the loop all the same") {
+TEST_CASE(
+    "with a full queue the submitter runs its job itself and is answered by the loop all the "
+    "same") {
   AsioLoop loop;
   auto pool = make_pool(1, 2);
   std::latch entered(1), gate(1);

@@ -1,4 +1,5 @@
-// Null RPC throughput of rpc/server against the cheapest responder that speaks record marking. Not a test:
+// Null RPC throughput of rpc/server against the cheapest responder that speaks record marking. Not
+// a test:
 //   null_bench [CONNECTIONS] [DEPTH] [SECONDS]
 // prints calls per second of both, one server process and one client process each, alternating.
 #include <arpa/inet.h>
@@ -58,7 +59,8 @@ class NullHandler final : public rpc::RecordHandler {
 }
 
 // --- the cheapest: epoll, one buffer, marks parsed in place, fixed replies
-void answer(int socket, std::vector<std::byte>& in, std::size_t& have, std::vector<std::byte>& out) {
+void answer(int socket, std::vector<std::byte>& in, std::size_t& have,
+            std::vector<std::byte>& out) {
   ssize_t got = ::recv(socket, in.data() + have, in.size() - have, 0);
   if (got <= 0) {
     ::close(socket);
@@ -191,7 +193,8 @@ double measure(std::uint16_t port, int connections, std::size_t depth, double se
   return static_cast<double>(done) / elapsed;
 }
 
-// Processor seconds that a process has used: on a busy machine a steadier measure than calls per second.
+// Processor seconds that a process has used: on a busy machine a steadier measure than calls per
+// second.
 double cpu_seconds(pid_t pid) {
   std::string path = "/proc/" + std::to_string(pid) + "/stat";
   std::FILE* file = std::fopen(path.c_str(), "r");
@@ -236,12 +239,14 @@ int main(int argc, char** argv) {
     double b = measure(ours.port, connections, depth, seconds);
     cpu_a = (cpu_seconds(cheapest.pid) - cpu_a) / (a * seconds) * 1e9;
     cpu_b = (cpu_seconds(ours.pid) - cpu_b) / (b * seconds) * 1e9;
-    std::printf("cheapest %9.0f/s %4.0f ns of processor each   ours %9.0f/s %4.0f ns   ratio %.2f\n", a,
-                cpu_a, b, cpu_b, b / a);
+    std::printf(
+        "cheapest %9.0f/s %4.0f ns of processor each   ours %9.0f/s %4.0f ns   ratio %.2f\n", a,
+        cpu_a, b, cpu_b, b / a);
     sum_cheapest += a;
     sum_ours += b;
   }
-  std::printf("connections %d depth %zu: ratio %.2f\n", connections, depth, sum_ours / sum_cheapest);
+  std::printf("connections %d depth %zu: ratio %.2f\n", connections, depth,
+              sum_ours / sum_cheapest);
   for (pid_t pid : {cheapest.pid, ours.pid}) {
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);

@@ -36,7 +36,8 @@ TEST_CASE("replies of any sizes leave in order and whole, however little is take
     ReplyQueue queue;
     std::string expected, sent;
     for (int i = 0; i < 40; ++i) {
-      std::size_t bodies[] = {0, 1, 5, 2048, 2049, 70'000}, heads[] = {4, 24, 128, 2048, 2052, 65'536};
+      std::size_t bodies[] = {0, 1, 5, 2048, 2049, 70'000},
+                  heads[] = {4, 24, 128, 2048, 2052, 65'536};
       Reply reply;
       reply.head = filled(heads[random() % 6], random);
       reply.body = filled(bodies[random() % 6], random);
@@ -47,7 +48,8 @@ TEST_CASE("replies of any sizes leave in order and whole, however little is take
         std::size_t count = queue.gather(pieces), taken = 0;
         REQUIRE(count > 0);
         for (std::size_t p = 0; p < count; ++p) {
-          std::size_t part = random() % 2 == 0 ? pieces[p].iov_len : random() % (pieces[p].iov_len + 1);
+          std::size_t part =
+              random() % 2 == 0 ? pieces[p].iov_len : random() % (pieces[p].iov_len + 1);
           sent.append(static_cast<const char*>(pieces[p].iov_base), part);
           taken += part;
           if (part != pieces[p].iov_len) break;

@@ -18,7 +18,8 @@ using test::RawPeer;
 using test::run_until;
 
 // A record is a little program: its first word is an id that the reply repeats; then what to do.
-//   e  echo at once     s  answer with 'size' bytes of body     w  wait for release(id)     x  not a call
+//   e  echo at once     s  answer with 'size' bytes of body     w  wait for release(id)     x  not
+//   a call
 class ScriptHandler final : public RecordHandler {
  public:
   explicit ScriptHandler(Loop& loop) : loop_(loop) {}
@@ -240,7 +241,9 @@ TEST_CASE("a peer that reads no replies is paused with bounded memory while othe
   REQUIRE(f.counters().bytes_held < (1u << 20));
 }
 
-TEST_CASE("a peer that stalls inside a record, or never takes its replies, is closed; an idle one is not") {
+TEST_CASE(
+    "a peer that stalls inside a record, or never takes its replies, is closed; an idle one is "
+    "not") {
   ServerLimits limits;
   limits.stall = milliseconds(80);
   limits.bytes_per_connection = 1u << 20;
@@ -365,7 +368,8 @@ TEST_CASE("a server that has only idle connections may be destroyed at once") {
   run_until(loop, [&] { return peer.closed_by_other(); });
 }
 
-TEST_CASE("out of descriptors, the server goes on with the connections it has and accepts again later") {
+TEST_CASE(
+    "out of descriptors, the server goes on with the connections it has and accepts again later") {
   Fixture f;
   RawPeer first(f.loop, f.address);
   first.send_record(call(1, 'w').view());

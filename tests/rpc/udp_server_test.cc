@@ -12,8 +12,8 @@ namespace {
 using test::run_task;
 using test::run_until;
 
-// Answers with the record; waits first if it begins with 'w', refuses if it begins with 'x', and makes the reply
-// too large if it begins with 'l'.
+// Answers with the record; waits first if it begins with 'w', refuses if it begins with 'x', and
+// makes the reply too large if it begins with 'l'.
 class EchoHandler final : public RecordHandler {
  public:
   explicit EchoHandler(Loop& loop) : gate(loop) {}
@@ -45,12 +45,15 @@ class Peer {
     REQUIRE(::connect(socket_.get(), address.get(), address.size) == 0);
   }
   void send(const std::string& text) {
-    REQUIRE(::send(socket_.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+    REQUIRE(::send(socket_.get(), text.data(), text.size(), 0) ==
+            static_cast<ssize_t>(text.size()));
   }
   std::string receive() {
     std::string text(70'000, '\0');
     ssize_t got = -1;
-    run_until(loop_, [&] { return (got = ::recv(socket_.get(), text.data(), text.size(), MSG_DONTWAIT)) >= 0; });
+    run_until(loop_, [&] {
+      return (got = ::recv(socket_.get(), text.data(), text.size(), MSG_DONTWAIT)) >= 0;
+    });
     text.resize(static_cast<std::size_t>(got));
     return text;
   }
@@ -105,7 +108,8 @@ TEST_CASE("what is no call, too large, or too much at once is dropped, and the r
   limits.call_size = 1000;
   Fixture f("127.0.0.1", limits);
   Peer peer(f.loop, f.address);
-  for (const std::string& text : {std::string("xxxx"), std::string(), std::string(1001, 'a'), std::string("long")}) {
+  for (const std::string& text :
+       {std::string("xxxx"), std::string(), std::string(1001, 'a'), std::string("long")}) {
     peer.send(text);
   }
   for (int i = 0; i < 3; ++i) peer.send("wait");

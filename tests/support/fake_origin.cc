@@ -21,9 +21,10 @@ class FakeOrigin::Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void wait() {
-    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
-      if (!error && self->origin_ != nullptr) self->read();
-    });
+    socket_.async_wait(tcp::socket::wait_read,
+                       [self = shared_from_this()](const error_code& error) {
+                         if (!error && self->origin_ != nullptr) self->read();
+                       });
   }
 
   void send(std::string_view bytes) {
@@ -84,17 +85,19 @@ class FakeOrigin::Connection : public std::enable_shared_from_this<Connection> {
 
   void flush() {
     while (!out_.empty() && !waiting_) {
-      ssize_t n = ::send(socket_.native_handle(), out_.data(), out_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      ssize_t n =
+          ::send(socket_.native_handle(), out_.data(), out_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (n > 0) {
         out_.erase(0, static_cast<std::size_t>(n));
         continue;
       }
       if (errno != EAGAIN) return;
       waiting_ = true;
-      socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const error_code& error) {
-        self->waiting_ = false;
-        if (!error && self->origin_ != nullptr) self->flush();
-      });
+      socket_.async_wait(tcp::socket::wait_write,
+                         [self = shared_from_this()](const error_code& error) {
+                           self->waiting_ = false;
+                           if (!error && self->origin_ != nullptr) self->flush();
+                         });
     }
   }
 
@@ -133,9 +136,10 @@ void FakeOrigin::Call::reset() const { stream->close(true); }
 class FakeOrigin::Impl {
  public:
   Impl(FakeOrigin& origin, AsioLoop& loop)
-      : origin_(origin), loop_(loop),
-        acceptor_(std::make_shared<tcp::acceptor>(loop.context(),
-                                                  tcp::endpoint(asio::ip::address_v4::loopback(), 0))),
+      : origin_(origin),
+        loop_(loop),
+        acceptor_(std::make_shared<tcp::acceptor>(
+            loop.context(), tcp::endpoint(asio::ip::address_v4::loopback(), 0))),
         port_(acceptor_->local_endpoint().port()) {
     accept();
   }
@@ -158,7 +162,8 @@ class FakeOrigin::Impl {
   void accept() {
     auto accepted = [this, keep = acceptor_](const error_code& error, tcp::socket socket) {
       if (error) return;  // closed; `this` may be gone
-      auto connection = std::make_shared<Connection>(origin_, std::move(socket), origin_.connections);
+      auto connection =
+          std::make_shared<Connection>(origin_, std::move(socket), origin_.connections);
       ++origin_.connections;
       ++origin_.open;
       connections_.push_back(connection);

@@ -1,6 +1,6 @@
-// An image server for tests: NFS, MOUNT and the port mapper on one loopback port, over a small tree in memory,
-// answering as a script tells it: right, late, wrong, cut, twice, or not at all. It runs on the loop under
-// test, so a test is one thread and nothing sleeps.
+// An image server for tests: NFS, MOUNT and the port mapper on one loopback port, over a small tree
+// in memory, answering as a script tells it: right, late, wrong, cut, twice, or not at all. It runs
+// on the loop under test, so a test is one thread and nothing sleeps.
 #pragma once
 
 #include <functional>
@@ -57,8 +57,8 @@ class FakeOrigin {
  public:
   class Connection;
 
-  // One call that came; copies may answer later, as often as they like. Answers to a connection that is gone
-  // go nowhere.
+  // One call that came; copies may answer later, as often as they like. Answers to a connection
+  // that is gone go nowhere.
   struct Call {
     std::uint32_t xid = 0, program = 0, procedure = 0;
     std::uint32_t uid = 0, gid = 0;

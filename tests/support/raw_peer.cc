@@ -39,7 +39,8 @@ std::size_t RawPeer::send_some(ByteView bytes) {
 void RawPeer::send(ByteView bytes) {
   run_until(loop_, [&] {
     ssize_t sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN) return true;  // the other side is gone: what it sent last decides the test
+    if (sent < 0 && errno != EAGAIN)
+      return true;  // the other side is gone: what it sent last decides the test
     if (sent > 0) bytes = bytes.subspan(static_cast<std::size_t>(sent));
     return bytes.empty();
   });

@@ -1,6 +1,6 @@
-// The other end of a TCP connection under the test's hand, on loopback, on the same thread as the loop under
-// test: whenever it cannot go on, the loop runs. Nothing sleeps; a test that waits in vain fails after
-// `patience`.
+// The other end of a TCP connection under the test's hand, on loopback, on the same thread as the
+// loop under test: whenever it cannot go on, the loop runs. Nothing sleeps; a test that waits in
+// vain fails after `patience`.
 #pragma once
 
 #include <functional>
