@@ -155,8 +155,9 @@ Status judge_names(const Operation& operation) {
 
 void do_new(test::ModelFs& model, const Operation& operation, Outcome& outcome) {
   if (operation.kind == Kind::create) {
-    outcome.status = model.create(operation.user, operation.object, operation.name, operation.how,
-                                  operation.set, operation.verifier, operation.made);
+    test::ModelCreate wanted{operation.how, operation.set, operation.verifier};
+    outcome.status =
+        model.create(operation.user, operation.object, operation.name, wanted, operation.made);
     return;
   }
   ModelObject object;

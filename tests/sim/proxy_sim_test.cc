@@ -66,7 +66,8 @@ class Simulation {
     note(operation, before);
   }
 
-  // What a power cut may leave: the state after the last stable change, or after any later operation.
+  // What a power cut may leave: the state after the last stable change, or after any later
+  // operation.
   void note(const Operation& operation, const ModelFs& before) {
     std::map<std::string, ModelId> ids;
     if (dump_model(before, ids) == dump_model(world_.model, ids)) return;
@@ -229,4 +230,8 @@ void run_seeds(MakeStores make_stores) {
 
 TEST_CASE("an appliance over a store in memory behaves as a POSIX tree") {
   run_seeds(memory_stores);
+}
+
+TEST_CASE("an appliance over the real store on a simulated disk behaves as a POSIX tree") {
+  run_seeds(disk_stores);
 }

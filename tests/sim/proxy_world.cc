@@ -6,6 +6,7 @@
 #include "rpc/base/check.h"
 #include "tests/support/appliance_fixture.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/sim_disk.h"
 
 namespace rowan::sim {
 
@@ -32,21 +33,59 @@ class MemoryStores final : public StoreMaker {
   std::unique_ptr<test::MemoryStore> kept_;
 };
 
+// The real store, small enough that freezing, merging and loading happen all the time.
+class DiskStores final : public StoreMaker {
+ public:
+  explicit DiskStores(std::uint64_t seed) : disk_(seed) {
+    options_.table.memory_table_bytes = 64u << 10;
+    options_.table.page_cache_bytes = 64u << 10;
+    options_.table.segment_bytes = 8u << 20;
+    options_.table.reserve_bytes = 1u << 20;
+    use_disk();
+  }
+  std::unique_ptr<cache::Store> make() override {
+    return open(cache::Store::create(*directory_, options_));
+  }
+  void cut_power(cache::Store&, Random& random) override { next_.emplace(disk_.crashed(random())); }
+  std::unique_ptr<cache::Store> reopen() override {
+    directory_.reset();
+    disk_ = std::move(*next_);
+    next_.reset();
+    use_disk();
+    return open(cache::Store::open(*directory_, options_));
+  }
+
+ private:
+  void use_disk() {
+    directory_ = disk_.root();
+    disk_.slow_reads(0.2);
+  }
+  static std::unique_ptr<cache::Store> open(Result<std::unique_ptr<cache::Store>> store) {
+    std::string failure = store ? "" : to_string(store.error());
+    CHECK_EQ(failure, "");
+    return std::move(*store);
+  }
+
+  cache::StoreOptions options_;
+  test::SimDisk disk_;
+  std::unique_ptr<cache::Directory> directory_;
+  std::optional<test::SimDisk> next_;
+};
+
 CallContext context_of(const test::ModelUser& user) {
   GroupList groups;
   for (std::uint32_t group : user.groups) groups.push_back(group);
   return test::context_of(user.uid, user.groups.front(), groups);
 }
 
-std::string line(FileType type, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid,
-                 std::uint32_t nlink, std::uint64_t size, nfs3::SpecData device,
-                 const std::string& content) {
-  std::string text = "type " + std::to_string(static_cast<int>(type)) + " mode " +
-                     std::to_string(mode) + " owner " + std::to_string(uid) + ":" +
-                     std::to_string(gid) + " nlink " + std::to_string(nlink);
-  if (type != FileType::directory) text += " size " + std::to_string(size);
-  text += " device " + std::to_string(device.major) + ":" + std::to_string(device.minor);
-  return text + " hash " + std::to_string(std::hash<std::string>()(content));
+std::string line(const ModelObject& object, std::uint64_t size) {
+  std::string text = "type " + std::to_string(static_cast<int>(object.type)) + " mode " +
+                     std::to_string(object.mode) + " owner " + std::to_string(object.uid) + ":" +
+                     std::to_string(object.gid) + " nlink " + std::to_string(object.nlink);
+  if (!object.is_directory()) text += " size " + std::to_string(size);
+  text +=
+      " device " + std::to_string(object.device.major) + ":" + std::to_string(object.device.minor);
+  return text + " hash " + std::to_string(std::hash<std::string>()(object.content));
 }
 
 nfs3::SetAttributes to_nfs(const test::ModelSet& set) {
@@ -62,6 +101,10 @@ nfs3::SetAttributes to_nfs(const test::ModelSet& set) {
 
 std::unique_ptr<StoreMaker> memory_stores(std::uint64_t seed) {
   return std::make_unique<MemoryStores>(seed);
+}
+
+std::unique_ptr<StoreMaker> disk_stores(std::uint64_t seed) {
+  return std::make_unique<DiskStores>(seed);
 }
 
 World::World(std::uint64_t seed, std::unique_ptr<StoreMaker> stores)
@@ -336,8 +379,15 @@ std::string World::describe_object(const nfs3::DirEntry& entry) {
     nfs3::ReadlinkArgs args{*entry.object};
     content = test::run_task(loop_, disk_, service_.readlink(root, args)).target;
   }
-  return line(attributes.type, attributes.mode, attributes.uid, attributes.gid, attributes.nlink,
-              attributes.size, attributes.rdev, content);
+  ModelObject object;
+  object.type = attributes.type;
+  object.mode = attributes.mode;
+  object.uid = attributes.uid;
+  object.gid = attributes.gid;
+  object.nlink = attributes.nlink;
+  object.device = attributes.rdev;
+  object.content = std::move(content);
+  return line(object, attributes.size);
 }
 
 namespace {
@@ -348,8 +398,7 @@ void dump_model_directory(const test::ModelFs& model, const std::string& path, M
   for (const auto& [name, id] : model.find(directory)->names) {
     const ModelObject& object = *model.find(id);
     std::string child = path + "/" + name;
-    lines[child] = line(object.type, object.mode, object.uid, object.gid, object.nlink,
-                        object.content.size(), object.device, object.content);
+    lines[child] = line(object, object.content.size());
     by_path[child] = id;
     if (object.is_directory()) dump_model_directory(model, child, id, lines, by_path);
   }

@@ -30,6 +30,7 @@ class StoreMaker {
   virtual std::unique_ptr<cache::Store> reopen() = 0;
 };
 std::unique_ptr<StoreMaker> memory_stores(std::uint64_t seed);
+std::unique_ptr<StoreMaker> disk_stores(std::uint64_t seed);
 
 struct Operation {
   enum class Kind {
