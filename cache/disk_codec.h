@@ -1,5 +1,5 @@
-// Records on disk: little-endian fields one after the other. The reader is bounded and remembers that it ran
-// short, so a decoder reads all its fields and asks once.
+// Records on disk: little-endian fields one after the other. The reader is bounded and remembers
+// that it ran short, so a decoder reads all its fields and asks once.
 #pragma once
 
 #include <cstdint>

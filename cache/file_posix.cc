@@ -1,5 +1,6 @@
-// System calls, and the one table from errno to Errc. Everything is opened relative to a directory descriptor
-// with O_NOFOLLOW: a store that moves keeps working, and a planted symlink leads nowhere.
+// System calls, and the one table from errno to Errc. Everything is opened relative to a directory
+// descriptor with O_NOFOLLOW: a store that moves keeps working, and a planted symlink leads
+// nowhere.
 #include "cache/file_posix.h"
 
 #include <dirent.h>
@@ -29,15 +30,27 @@ constexpr std::size_t gather_limit = 512;  // pieces of one system call; IOV_MAX
 
 Errc code_of(int error) {
   switch (error) {
-    case ENOSPC: case EDQUOT: return Errc::no_space;
-    case EROFS: return Errc::read_only;
-    case ENOENT: return Errc::not_found;
-    case EEXIST: return Errc::exists;
-    case ENOTEMPTY: return Errc::not_empty;
-    case EMFILE: case ENFILE: case ENOMEM: return Errc::limit;
-    case EWOULDBLOCK: return Errc::busy;
-    case EOPNOTSUPP: return Errc::not_supported;
-    default: return Errc::io;
+    case ENOSPC:
+    case EDQUOT:
+      return Errc::no_space;
+    case EROFS:
+      return Errc::read_only;
+    case ENOENT:
+      return Errc::not_found;
+    case EEXIST:
+      return Errc::exists;
+    case ENOTEMPTY:
+      return Errc::not_empty;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return Errc::limit;
+    case EWOULDBLOCK:
+      return Errc::busy;
+    case EOPNOTSUPP:
+      return Errc::not_supported;
+    default:
+      return Errc::io;
   }
 }
 
@@ -84,8 +97,8 @@ class PosixFile final : public File {
     if (all_in_memory_.load(std::memory_order_relaxed)) return read_at(offset, into);
     if (!fits(offset, into.size())) return Error(Errc::io, "read beyond any file: " + path_);
     iovec piece{into.data(), into.size()};
-    const ssize_t got =
-        retry([&] { return ::preadv2(fd_.get(), &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT); });
+    const ssize_t got = retry(
+        [&] { return ::preadv2(fd_.get(), &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT); });
     if (got < 0) return cannot_read_cached(offset, into, errno);
     const auto count = static_cast<std::size_t>(got);
     if (count == into.size()) return count;
@@ -113,7 +126,8 @@ class PosixFile final : public File {
       if (count == 0) return {};
       if (!fits(offset, total)) return Error(Errc::io, "write beyond any file: " + path_);
       const ssize_t put = retry([&] {
-        return ::pwritev(fd_.get(), vector.data(), static_cast<int>(count), static_cast<off_t>(offset));
+        return ::pwritev(fd_.get(), vector.data(), static_cast<int>(count),
+                         static_cast<off_t>(offset));
       });
       if (put < 0) return failed("write", path_, errno);
       if (put == 0) return failed("write", path_, EIO);
@@ -154,7 +168,8 @@ class PosixFile final : public File {
   Result<void> allocate(std::uint64_t size) override {
     if (size == 0) return {};
     if (!fits(size, 0)) return Error(Errc::io, "allocate beyond any file: " + path_);
-    if (retry([&] { return ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(size)); }) == 0) return {};
+    if (retry([&] { return ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(size)); }) == 0)
+      return {};
     if (errno != EOPNOTSUPP) return failed("allocate", path_, errno);
     return write_zeros(size);
   }
@@ -220,10 +235,14 @@ Result<void> check_name(std::string_view name, const std::string& path) {
 
 int flags_of(OpenMode mode) {
   switch (mode) {
-    case OpenMode::read: return O_RDONLY;
-    case OpenMode::write: return O_RDWR;
-    case OpenMode::create: return O_RDWR | O_CREAT;
-    case OpenMode::create_new: return O_RDWR | O_CREAT | O_EXCL;
+    case OpenMode::read:
+      return O_RDONLY;
+    case OpenMode::write:
+      return O_RDWR;
+    case OpenMode::create:
+      return O_RDWR | O_CREAT;
+    case OpenMode::create_new:
+      return O_RDWR | O_CREAT | O_EXCL;
   }
   return O_RDONLY;
 }
@@ -305,7 +324,8 @@ class PosixDirectory final : public Directory {
     TRY(UniqueFd fd, open_child(name, O_RDWR | O_CREAT));
     if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) < 0) {
       if (errno == EWOULDBLOCK)
-        return Error(Errc::busy, path_ + " is in use by another process (" + child(name) + " is locked)");
+        return Error(Errc::busy,
+                     path_ + " is in use by another process (" + child(name) + " is locked)");
       return failed("lock", child(name), errno);
     }
     return std::unique_ptr<File>(std::make_unique<PosixFile>(std::move(fd), child(name)));

@@ -9,8 +9,9 @@
 
 namespace rowan::cache {
 
-// The directory at `path`. With `create`, it and what is missing above it is made first (mode 0700, each
-// made durable in its parent). The last component may be a symlink here, unlike anywhere below.
+// The directory at `path`. With `create`, it and what is missing above it is made first (mode 0700,
+// each made durable in its parent). The last component may be a symlink here, unlike anywhere
+// below.
 Result<std::unique_ptr<Directory>> open_directory(const std::string& path, bool create);
 
 }  // namespace rowan::cache

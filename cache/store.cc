@@ -1,4 +1,5 @@
-// The redirect store over its table: reading records, and handing transactions to a stage (store_stage.cc).
+// The redirect store over its table: reading records, and handing transactions to a stage
+// (store_stage.cc).
 #include "cache/store.h"
 
 #include <algorithm>
@@ -250,8 +251,8 @@ Result<std::vector<Extent>> StoreImpl::extents(ObjectId id, const ObjectRecord& 
   std::uint64_t at = offset;
   auto fill_to = [&](std::uint64_t to) {
     const std::uint64_t base_end = std::clamp(record.base_size, at, to);
-    if (base_end > at) runs.push_back({at, base_end - at, Extent::Kind::base, {}, {}});
-    if (to > base_end) runs.push_back({base_end, to - base_end, Extent::Kind::zero, {}, {}});
+    if (base_end > at) runs.push_back({at, base_end - at, Extent::Kind::base, {}, {}, id});
+    if (to > base_end) runs.push_back({base_end, to - base_end, Extent::Kind::zero, {}, {}, id});
     at = to;
   };
   for (const StoredExtent& extent : *found) {
@@ -259,7 +260,7 @@ Result<std::vector<Extent>> StoreImpl::extents(ObjectId id, const ObjectRecord& 
       if (range.begin > at) fill_to(range.begin);
       const std::uint64_t skip = range.begin / data_block_size - extent.first_block();
       const std::uint64_t last = (range.end - 1) / data_block_size - extent.first_block();
-      Extent run{range.begin, range.end - range.begin, Extent::Kind::local, extent.data, {}};
+      Extent run{range.begin, range.end - range.begin, Extent::Kind::local, extent.data, {}, id};
       run.data.block += static_cast<std::uint32_t>(skip);
       run.sums.assign(extent.sums.begin() + static_cast<std::ptrdiff_t>(skip),
                       extent.sums.begin() + static_cast<std::ptrdiff_t>(last + 1));
@@ -276,10 +277,11 @@ Result<void> StoreImpl::read(const Extent& extent, ByteSpan into) {
   CHECK_EQ(into.size(), extent.length);
   const std::uint64_t skip = extent.offset % data_block_size;
   const std::size_t whole = extent.sums.size() * data_block_size;
-  if (skip == 0 && whole == into.size()) return table_->read_data(extent.data, extent.sums, into);
-  Buffer blocks(whole);
-  TRY_VOID(table_->read_data(extent.data, extent.sums, blocks.span()));
-  std::memcpy(into.data(), blocks.data() + skip, into.size());
+  const bool direct = skip == 0 && whole == into.size();
+  Buffer blocks(direct ? 0 : whole);
+  auto got = table_->read_data(extent.data, extent.sums, direct ? into : blocks.span());
+  if (!got) return about(got.error(), extent.owner);
+  if (!direct) std::memcpy(into.data(), blocks.data() + skip, into.size());
   return {};
 }
 

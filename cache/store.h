@@ -67,8 +67,9 @@ struct Extent {
   Kind kind = Kind::zero;
   // Local only: the disk block that holds the byte at `offset`, `offset % 4096` bytes into it; one
   // sum per block.
-  DataPointer data;
-  std::vector<std::uint64_t> sums;
+  DataPointer data{};
+  std::vector<std::uint64_t> sums{};
+  ObjectId owner = no_object;       // to name damage
 };
 
 struct StoreUsage {

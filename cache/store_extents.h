@@ -1,4 +1,5 @@
-// Pure arithmetic on stored extents: cutting, what is dead, and how the bytes of one write are laid down.
+// Pure arithmetic on stored extents: cutting, what is dead, and how the bytes of one write are laid
+// down.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,9 @@ std::vector<ByteRange> united(std::vector<ByteRange> ranges);
 // Adds a mark; marks that it makes useless go. False: there are too many.
 bool add_mark(std::vector<PurgeMark>& marks, PurgeMark mark);
 
-// The extents that hold `ranges` (united, not empty), whose data lies at `data` from the start of the
-// block of the first byte on. One run, or up to three extents if the first or the last block has holes.
+// The extents that hold `ranges` (united, not empty), whose data lies at `data` from the start of
+// the block of the first byte on. One run, or up to three extents if the first or the last block
+// has holes.
 std::vector<StoredExtent> lay_down(const std::vector<ByteRange>& ranges, const DataPointer& data,
                                    const std::vector<std::uint64_t>& sums);
 

@@ -13,7 +13,7 @@ constexpr std::uint8_t record_format = 1;
 constexpr std::uint8_t flag_removed = 1, flag_verifier = 2;
 constexpr std::uint8_t extent_run = 1, extent_ranges = 2, extent_mask = 3;
 constexpr std::size_t mask_bytes = data_block_size / 8;
-constexpr std::size_t most_listed_ranges = mask_bytes / 4;   // beyond, the mask is shorter
+constexpr std::size_t most_listed_ranges = mask_bytes / 4;  // beyond, the mask is shorter
 constexpr std::size_t longest_name = 255;
 
 void put(DiskWriter& out, const WallTime& time) {
@@ -65,8 +65,10 @@ void take_mask(DiskReader& in, StoredExtent& extent) {
   const std::string_view mask = in.raw(mask_bytes);
   for (std::uint64_t at = 0; at < mask.size() * 8; ++at) {
     if ((mask[at / 8] >> (at % 8) & 1) == 0) continue;
-    if (!extent.ranges.empty() && extent.ranges.back().end == base + at) ++extent.ranges.back().end;
-    else extent.ranges.push_back({base + at, base + at + 1});
+    if (!extent.ranges.empty() && extent.ranges.back().end == base + at)
+      ++extent.ranges.back().end;
+    else
+      extent.ranges.push_back({base + at, base + at + 1});
   }
 }
 
@@ -115,7 +117,7 @@ std::string prefix_end(std::string prefix) {
     }
     prefix.pop_back();
   }
-  return prefix;   // not reached: kinds are below 0xff
+  return prefix;  // not reached: kinds are below 0xff
 }
 
 Result<ParsedKey> parse_key(std::string_view key) {
@@ -178,8 +180,8 @@ std::string encode(const ObjectRecord& record) {
   out.u8(static_cast<std::uint8_t>(record.kind));
   out.u8(static_cast<std::uint8_t>((record.removed ? flag_removed : 0) |
                                    (record.exclusive_verifier ? flag_verifier : 0)));
-  for (const std::uint32_t field : {record.mode, record.nlink, record.uid, record.gid,
-                                    record.rdev_major, record.rdev_minor})
+  for (const std::uint32_t field :
+       {record.mode, record.nlink, record.uid, record.gid, record.rdev_major, record.rdev_minor})
     out.u32(field);
   out.u64(record.size);
   out.u64(record.base_size);
@@ -222,7 +224,7 @@ Result<ObjectRecord> decode_object(std::string_view value) {
 }
 
 std::string describe(const ObjectRecord& record) {
-  static constexpr const char* kinds[] = {"?",       "file",   "directory", "block",
+  static constexpr const char* kinds[] = {"?",         "file",    "directory", "block",
                                           "character", "symlink", "socket",    "fifo"};
   return std::string(record.removed ? "removed " : "") + kinds[static_cast<int>(record.kind)] +
          " \"" + record.name + "\" in " + std::to_string(to_number(record.parent)) + ", mode " +
@@ -301,7 +303,7 @@ std::string encode(const StoredExtent& extent) {
   extent.data.encode(pointer);
   out.raw(as_text(pointer));
   out.u16(static_cast<std::uint16_t>(extent.sums.size()));
-  out.u8(extent.ranges.empty()                               ? extent_run
+  out.u8(extent.ranges.empty()                        ? extent_run
          : extent.ranges.size() <= most_listed_ranges ? extent_ranges
                                                       : extent_mask);
   for (const std::uint64_t sum : extent.sums) out.u64(sum);
@@ -317,8 +319,9 @@ Result<StoredExtent> decode_extent(const ParsedKey& key, std::string_view value)
   const std::string_view pointer = in.raw(DataPointer::encoded_size);
   const std::size_t blocks = in.u16();
   const std::uint8_t form = in.u8();
-  if (in.failed() || extent.start >= extent.end || extent.end > ~std::uint64_t{0} - data_block_size ||
-      blocks == 0 || blocks > extent_limit / data_block_size ||
+  if (in.failed() || extent.start >= extent.end ||
+      extent.end > ~std::uint64_t{0} - data_block_size || blocks == 0 ||
+      blocks > extent_limit / data_block_size ||
       extent.end_block() - extent.first_block() != blocks)
     return bad("extent record");
   extent.data = DataPointer::decode(reinterpret_cast<const std::byte*>(pointer.data()));

@@ -1,4 +1,5 @@
-// The redirect store's records in its table: keys and values, encoded, decoded, described (FORMAT.md, "store").
+// The redirect store's records in its table: keys and values, encoded, decoded, described
+// (FORMAT.md, "store").
 #pragma once
 
 #include <cstdint>
@@ -61,7 +62,8 @@ struct SequenceRecord {
 std::string encode(const SequenceRecord& record);
 Result<SequenceRecord> decode_sequence(std::string_view value);
 
-// Extents beyond `from` of batches up to `through` are dead, though their records may still be there.
+// Extents beyond `from` of batches up to `through` are dead, though their records may still be
+// there.
 struct PurgeMark {
   std::uint64_t from = 0;
   Ticket through = 0;
@@ -70,8 +72,8 @@ inline constexpr std::size_t max_purge_marks = 8;   // per object
 std::string encode(const std::vector<PurgeMark>& marks);
 Result<std::vector<PurgeMark>> decode_purge(std::string_view value);
 
-// A run of a file's bytes that lies in consecutive data blocks, one for each 4 KiB block of the file that
-// it touches. A run in a single block may have holes: `ranges` are then the bytes it has.
+// A run of a file's bytes that lies in consecutive data blocks, one for each 4 KiB block of the
+// file that it touches. A run in a single block may have holes: `ranges` are then the bytes it has.
 struct ByteRange {
   std::uint64_t begin = 0, end = 0;
   friend bool operator==(const ByteRange&, const ByteRange&) = default;

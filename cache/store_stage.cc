@@ -1,13 +1,14 @@
 // How a transaction becomes edits of the table.
 //
-// Data is kept by 4 KiB blocks of the file: all local bytes of one block of a file lie in one data block, and one
-// extent record knows them. A write therefore replaces whole blocks: where it covers a block only in part, the
-// local bytes that block had before are copied into the new one, and the image's bytes stay holes. So every data
-// block has one owner and is released exactly once, by the step that cuts or removes that record.
+// Data is kept by 4 KiB blocks of the file: all local bytes of one block of a file lie in one data
+// block, and one extent record knows them. A write therefore replaces whole blocks: where it covers
+// a block only in part, the local bytes that block had before are copied into the new one, and the
+// image's bytes stay holes. So every data block has one owner and is released exactly once, by the
+// step that cuts or removes that record.
 //
-// Dropping many extents at once (a large file removed) would make a transaction of any size. Beyond a limit the
-// step leaves a purge mark, which says that what older batches wrote there is dead, and the store removes the
-// records bit by bit.
+// Dropping many extents at once (a large file removed) would make a transaction of any size. Beyond
+// a limit the step leaves a purge mark, which says that what older batches wrote there is dead, and
+// the store removes the records bit by bit.
 #include "cache/store_stage.h"
 
 #include <algorithm>
@@ -219,7 +220,8 @@ Result<void> StoreStage::write_chunk(ObjectId id, std::uint64_t offset, ByteView
   return {};
 }
 
-// Fills what `written` leaves of one block with the local bytes it had, and zeros; adds their ranges.
+// Fills what `written` leaves of one block with the local bytes it had, and zeros; adds their
+// ranges.
 Result<void> StoreStage::keep_old_bytes(const std::vector<Found>& old, ObjectId id,
                                         std::uint64_t block, ByteRange written, ByteSpan content,
                                         std::vector<ByteRange>& ranges) {

@@ -1,5 +1,5 @@
-// One transaction being prepared: its changes over the table's present state, so that each step sees those
-// before it. Nothing is in the table until commit().
+// One transaction being prepared: its changes over the table's present state, so that each step
+// sees those before it. Nothing is in the table until commit().
 #pragma once
 
 #include <map>
@@ -29,7 +29,8 @@ class StoreStage {
   Result<void> erase_name(ObjectId directory, const std::string& name);
   Result<void> write(ObjectId id, std::uint64_t offset, ByteView bytes);
   Result<void> truncate(ObjectId id, std::uint64_t size);
-  // Removes dead records of one object, a bounded number; true when none is left (the mark is gone then).
+  // Removes dead records of one object, a bounded number; true when none is left (the mark is gone
+  // then).
   Result<bool> purge(ObjectId id, std::uint64_t& cursor);
 
   // Applies everything as one batch. On an error the stage is of no further use.

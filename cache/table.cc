@@ -363,8 +363,10 @@ Result<void> TableImpl::check(const Batch& batch) const {
 
 Result<void> TableImpl::admit(std::uint64_t bytes, bool frees_space) {
   const std::uint64_t pending = journal_.pending_bytes();
-  if (pending != 0 && pending + bytes > options_.pending_bytes)
+  if (pending != 0 && pending + bytes > options_.pending_bytes) {
+    wanted_ = std::max(wanted_, applied_);  // else little might be waiting for ever, and in the way
     return Error(Errc::try_later, "too much is not written yet");
+  }
   if (frozen_ && active_->bytes() >= 2 * options_.memory_table_bytes)
     return Error(Errc::try_later, "the last merge is not over yet");
   if (write_stall_.error()) {

@@ -11,13 +11,14 @@
 //   writing   apply() changes memory at once and returns a ticket; durable() tells how far the disk
 //             has got. Call want_durable(), then run next_job() until it gives nothing, and again
 //             after every complete(). Several jobs may be out at the same time.
-//   failure   a failed sync is sticky: failure() tells, every later apply() is refused with it until
-//             the table is opened again. A full disk is not a failure: apply() refuses with no_space
-//             before anything changes, and batches that free space (Batch::frees_space) still find
-//             room.
+//   failure   a failed sync is sticky: failure() tells, every later apply() is refused with it
+//             until the table is opened again. A full disk is not a failure: apply() refuses with
+//             no_space before anything changes, and batches that free space (Batch::frees_space)
+//             still find room.
 //
 // Keys that start with a zero byte belong to the table itself; callers' keys are at most
-// max_key_bytes long, not empty, and start with another byte. Order is that of unsigned bytes.
+// max_key_bytes long, not empty, and start with another byte. Those that start with byte 1 are
+// precious: kept twice in the tree (for a few small records). Order is that of unsigned bytes.
 #pragma once
 
 #include <cstdint>

@@ -10,11 +10,11 @@
 namespace rowan::cache {
 namespace {
 
-constexpr std::uint64_t head_magic = 0x50524757414f5231;   // "1ROAWGRP"
-constexpr std::uint64_t copy_magic = 0x59504357414f5231;   // "1ROAWCPY"
+constexpr std::uint64_t head_magic = 0x50524757414f5231;  // "1ROAWGRP"
+constexpr std::uint64_t copy_magic = 0x59504357414f5231;  // "1ROAWCPY"
 constexpr std::uint32_t group_format = 1;
 constexpr std::uint8_t batch_mark = 4;
-constexpr std::uint32_t largest_group_blocks = 1u << 20;   // 4 GiB: anything above is damage
+constexpr std::uint32_t largest_group_blocks = 1u << 20;  // 4 GiB: anything above is damage
 
 std::uint32_t blocks_for(std::uint64_t bytes) {
   return static_cast<std::uint32_t>((bytes + data_block_size - 1) / data_block_size);
@@ -66,7 +66,9 @@ Result<Batch::Edit> decode_edit(DiskReader& in, std::uint8_t kind) {
 std::uint32_t GroupHeader::inline_bytes() const {
   return std::min<std::uint32_t>(edits_bytes, inline_edits_size);
 }
-std::uint32_t GroupHeader::overflow_blocks() const { return blocks_for(edits_bytes - inline_bytes()); }
+std::uint32_t GroupHeader::overflow_blocks() const {
+  return blocks_for(edits_bytes - inline_bytes());
+}
 std::uint32_t GroupHeader::copy_blocks() const {
   return blocks_for(std::uint64_t{group_header_size} + edits_bytes);
 }
@@ -140,9 +142,12 @@ void encode_batch_start(std::string& out, std::uint32_t edit_count) {
 
 std::size_t encoded_size(const Batch::Edit& edit) {
   switch (edit.kind) {
-    case Batch::Edit::Kind::put: return 5 + edit.key.size() + edit.value.size();
-    case Batch::Edit::Kind::erase: return 3 + edit.key.size();
-    case Batch::Edit::Kind::release: return 21;
+    case Batch::Edit::Kind::put:
+      return 5 + edit.key.size() + edit.value.size();
+    case Batch::Edit::Kind::erase:
+      return 3 + edit.key.size();
+    case Batch::Edit::Kind::release:
+      return 21;
   }
   return 0;
 }

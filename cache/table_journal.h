@@ -11,8 +11,8 @@
 
 #include "cache/file.h"
 #include "cache/table_group.h"
-#include "cache/table_merge.h"
 #include "cache/table_memory.h"
+#include "cache/table_merge.h"
 #include "cache/table_superblock.h"
 #include "rpc/base/buffer.h"
 
@@ -20,10 +20,10 @@ namespace rowan::cache {
 
 struct JournalGroup {
   struct Piece {
-    std::uint32_t at = 0;        // blocks from the start of the group's data
+    std::uint32_t at = 0;  // blocks from the start of the group's data
     Buffer bytes;
   };
-  GroupHeader header;            // sums, chain and durable_through: by write_group()
+  GroupHeader header;  // sums, chain and durable_through: by write_group()
   std::string edits;
   std::vector<Piece> pieces;
 
@@ -43,7 +43,8 @@ class Journal {
           std::uint32_t next_segment, JournalPosition written);
 
   // Makes the gathering group one that can take this much; gives the place of its next data block.
-  DataPointer open_for(std::uint32_t data_blocks, std::size_t edits_bytes, std::size_t pending_limit);
+  DataPointer open_for(std::uint32_t data_blocks, std::size_t edits_bytes,
+                       std::size_t pending_limit);
   // Adds a batch whose pointers are final. `edits` are encoded already.
   void add(Ticket ticket, std::string_view edits, std::vector<Buffer> data);
   // Ends the gathering group, if there is one with batches.

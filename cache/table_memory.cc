@@ -59,7 +59,8 @@ std::vector<DeadRange> join_ranges(std::vector<DeadRange> ranges) {
     if (!joined.empty() && joined.back().segment == range.segment &&
         joined.back().block + joined.back().count >= range.block) {
       DeadRange& before = joined.back();
-      before.count = std::max(before.block + before.count, range.block + range.count) - before.block;
+      before.count =
+          std::max(before.block + before.count, range.block + range.count) - before.block;
     } else {
       joined.push_back(range);
     }

@@ -22,7 +22,7 @@ namespace rowan::cache {
 namespace {
 
 constexpr std::size_t small_run = page_capacity / 4;
-constexpr std::uint8_t precious_below = 2;   // keys that start with 0 or 1: leaves stored twice
+constexpr std::uint8_t precious_below = 2;  // keys that start with 0 or 1: leaves stored twice
 
 struct EditRef {
   std::string_view key;
@@ -98,7 +98,12 @@ class Merger {
     std::vector<InnerEntry> pages;
     std::uint8_t level = 0;
     if (in_.root.pointer.absent()) {
-      Run run{.open = true, .lost_base = false, .first_key = {}, .pages = {}, .entries = {}, .bytes = 0};
+      Run run{.open = true,
+              .lost_base = false,
+              .first_key = {},
+              .pages = {},
+              .entries = {},
+              .bytes = 0};
       add_entries(run, nullptr, edits);
       TRY_VOID(flush(run, pages));
     } else {
@@ -211,7 +216,8 @@ class Merger {
                                                Edits edits) {
     outcome_.damage.push_back(what + " (level " + std::to_string(level) + ", with all below it)");
     std::vector<InnerEntry> out;
-    Run run{.open = true, .lost_base = true, .first_key = {}, .pages = {}, .entries = {}, .bytes = 0};
+    Run run{
+        .open = true, .lost_base = true, .first_key = {}, .pages = {}, .entries = {}, .bytes = 0};
     add_entries(run, nullptr, edits);
     TRY_VOID(flush(run, out));
     replaced_by_leaves_ = true;
@@ -305,7 +311,7 @@ class Merger {
 
   MergeInput in_;
   MergeOutcome outcome_;
-  bool replaced_by_leaves_ = false;   // the last merge_children() gave leaves, whatever the level
+  bool replaced_by_leaves_ = false;  // the last merge_children() gave leaves, whatever the level
 };
 
 // A page of the bitmap has the header of a leaf without entries, and bits behind it.
@@ -321,8 +327,8 @@ Result<void> Merger::write_bitmap() {
   const std::string bits = outcome_.allocator.bitmap();
   for (std::size_t i = 0; i < pages.size(); ++i) {
     Buffer bytes = build_leaf({}, 0, identity(pages[i]));
-    const std::string_view part = std::string_view(bits).substr(
-        std::min(bits.size(), i * page_capacity), page_capacity);
+    const std::string_view part =
+        std::string_view(bits).substr(std::min(bits.size(), i * page_capacity), page_capacity);
     if (!part.empty()) std::memcpy(bytes.data() + page_header_size, part.data(), part.size());
     TRY_VOID(write(pages[i], bytes));
   }

@@ -7,7 +7,8 @@
 #include "rpc/base/check.h"
 
 //   0 magic u32 | 4 format u16 | 6 level u8 | 7 flags u8 | 8 epoch u64 | 16 birth u64 | 24 page u32
-//  28 count u16 | 30 zero u16 | 32 used u32 | 36 zero | 48 slots: count * u16, from the page's start | entries
+//  28 count u16 | 30 zero u16 | 32 used u32 | 36 zero | 48 slots: count * u16, from the page's
+//  start | entries
 //
 // leaf entry:  key length u16, value length u16 (0xffff: erased), key, value
 // inner entry: key length u16, key, child (24 bytes)
@@ -46,7 +47,8 @@ class Builder {
 
   void begin_entry() {
     CHECK_LT(next_, count_);
-    store_le(page_.data() + page_header_size + next_++ * slot_size, static_cast<std::uint16_t>(at_));
+    store_le(page_.data() + page_header_size + next_++ * slot_size,
+             static_cast<std::uint16_t>(at_));
   }
   void u16(std::uint16_t value) {
     std::byte bytes[2];
@@ -103,7 +105,8 @@ std::size_t entry_size(const InnerEntry& entry) {
   return slot_size + 2 + entry.key.size() + PagePointer::encoded_size;
 }
 
-Buffer build_leaf(std::span<const LeafEntry> entries, std::uint8_t flags, const PageIdentity& identity) {
+Buffer build_leaf(std::span<const LeafEntry> entries, std::uint8_t flags,
+                  const PageIdentity& identity) {
   Builder builder(entries.size(), 0, flags, identity);
   for (const LeafEntry& entry : entries) {
     builder.begin_entry();
@@ -154,8 +157,10 @@ std::size_t PageView::lower_bound(std::string_view wanted) const {
   std::size_t low = 0, high = count();
   while (low < high) {
     const std::size_t middle = (low + high) / 2;
-    if (key(middle) < wanted) low = middle + 1;
-    else high = middle;
+    if (key(middle) < wanted)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low;
 }
@@ -175,7 +180,8 @@ Result<void> check_page(ByteView bytes, const PagePointer& pointer, std::uint8_t
   if (load_le<std::uint16_t>(at + 4) != page_format)
     return Error(Errc::corrupt, "a page of an unknown format");
   if (load_le<std::uint64_t>(at + 8) != epoch) return Error(Errc::corrupt, "another store's page");
-  if (load_le<std::uint32_t>(at + 24) != pointer.page || load_le<std::uint64_t>(at + 16) != pointer.birth)
+  if (load_le<std::uint32_t>(at + 24) != pointer.page ||
+      load_le<std::uint64_t>(at + 16) != pointer.birth)
     return Error(Errc::corrupt, "another page's bytes");
   const PageView page(bytes);
   if (page.level() != level) return Error(Errc::corrupt, "wrong level");

@@ -24,7 +24,7 @@ inline constexpr std::uint8_t max_tree_level = 12;
 // Where a page lies and what it must sum to. `copy` (0: none) is a second page with the same bytes.
 struct PagePointer {
   std::uint32_t page = 0, copy = 0;
-  std::uint64_t birth = 0;      // ticket up to which the merge that wrote it went
+  std::uint64_t birth = 0;  // ticket up to which the merge that wrote it went
   std::uint64_t checksum = 0;
   static constexpr std::size_t encoded_size = 24;
   bool absent() const { return page == 0; }
@@ -34,8 +34,8 @@ struct PagePointer {
 };
 
 struct TreeRoot {
-  PagePointer pointer;          // absent: an empty tree
-  std::uint8_t level = 0;       // 0: the root is a leaf
+  PagePointer pointer;     // absent: an empty tree
+  std::uint8_t level = 0;  // 0: the root is a leaf
 };
 
 // An entry of a leaf. Without a value it says "erased", which only leaves with a lost base need.
@@ -53,22 +53,26 @@ std::size_t entry_size(const InnerEntry& entry);
 
 struct PageIdentity {
   std::uint32_t page = 0;
-  std::uint64_t birth = 0, epoch = 0;   // epoch: the table's random number
+  std::uint64_t birth = 0, epoch = 0;  // epoch: the table's random number
 };
 
 // The leaf replaces a page that could not be read: a key that is not here may have been there.
 inline constexpr std::uint8_t page_flag_lost_base = 1;
 
 // Entries are sorted and fit (sum of entry_size() <= page_capacity).
-Buffer build_leaf(std::span<const LeafEntry> entries, std::uint8_t flags, const PageIdentity& identity);
-Buffer build_inner(std::span<const InnerEntry> entries, std::uint8_t level, const PageIdentity& identity);
+Buffer build_leaf(std::span<const LeafEntry> entries, std::uint8_t flags,
+                  const PageIdentity& identity);
+Buffer build_inner(std::span<const InnerEntry> entries, std::uint8_t level,
+                   const PageIdentity& identity);
 
 // A page that passed check_page().
 class PageView {
  public:
   explicit PageView(ByteView bytes) : bytes_(bytes) {}
   std::uint8_t level() const { return load_le<std::uint8_t>(bytes_.data() + 6); }
-  bool lost_base() const { return (load_le<std::uint8_t>(bytes_.data() + 7) & page_flag_lost_base) != 0; }
+  bool lost_base() const {
+    return (load_le<std::uint8_t>(bytes_.data() + 7) & page_flag_lost_base) != 0;
+  }
   std::size_t count() const { return load_le<std::uint16_t>(bytes_.data() + 28); }
   std::string_view key(std::size_t index) const;
   LeafEntry leaf_entry(std::size_t index) const;

@@ -126,7 +126,7 @@ class Recovery {
   Result<bool> take_group_at(const ExpectedGroup& expected) {
     auto opened = file(expected.at.segment);
     if (opened.failed_with(Errc::not_found)) return false;
-    TRY(File* segment, std::move(opened));
+    TRY(File * segment, std::move(opened));
     auto group = read_group(*segment, expected);
     if (group.failed_with(Errc::not_found)) return false;
     if (!group) return std::move(group).error();
@@ -164,11 +164,10 @@ class Recovery {
   Result<void> check_end() {
     TRY_VOID(look_for_vouchers());
     if (vouched_ < next_.first) return {};
-    return Error(Errc::corrupt,
-                 directory_.path() + "/" + place(next_.at.segment, next_.at.block) +
-                     ": the journal ends before batch " + std::to_string(next_.first) +
-                     ", but batches up to " + std::to_string(vouched_) +
-                     " were durable; restore the file");
+    return Error(Errc::corrupt, directory_.path() + "/" + place(next_.at.segment, next_.at.block) +
+                                    ": the journal ends before batch " +
+                                    std::to_string(next_.first) + ", but batches up to " +
+                                    std::to_string(vouched_) + " were durable; restore the file");
   }
 
   Result<void> look_for_vouchers() {
@@ -179,7 +178,7 @@ class Recovery {
     };
     for (const std::uint32_t segment : existing_) {
       if (segment < next_.at.segment) continue;
-      TRY(File* opened, file(segment));
+      TRY(File * opened, file(segment));
       TRY_VOID(scan_headers(*opened, segment == next_.at.segment ? next_.at.block : 0, see));
     }
     return {};
@@ -190,11 +189,11 @@ class Recovery {
     for (std::size_t i = 0; i < groups_.size(); ++i) {
       const GroupHeader& header = groups_[i].header;
       if (header.last_ticket <= vouched_) continue;
-      TRY(File* segment, file(header.segment));
+      TRY(File * segment, file(header.segment));
       TRY(const bool whole, data_is_whole(*segment, header));
       if (whole) continue;
-      next_ = {superblock_.epoch, {header.segment, header.block, header.previous},
-               header.first_ticket};
+      next_ = {
+          superblock_.epoch, {header.segment, header.block, header.previous}, header.first_ticket};
       groups_.resize(i);
       return {};
     }
@@ -230,7 +229,7 @@ class Recovery {
 
   Directory& directory_;
   const Superblock& superblock_;
-  std::vector<std::uint32_t> existing_;   // ascending: list() is sorted and names have fixed width
+  std::vector<std::uint32_t> existing_;  // ascending: list() is sorted and names have fixed width
   std::map<std::uint32_t, std::unique_ptr<File>> files_;
   std::vector<FoundGroup> groups_;
   ExpectedGroup next_;
@@ -256,11 +255,12 @@ Result<FoundGroup> read_group(const File& segment, const ExpectedGroup& expected
   }
   // No head: the copy, wherever it is. At a clean end there is nothing to walk over.
   std::optional<FoundGroup> found;
-  TRY_VOID(scan_headers(segment, expected.at.block, [&](const GroupHeader& header, std::uint32_t at) {
-    if (!header.copy || !matches(header, expected)) return false;
-    found = copy_at(segment, at, expected);
-    return true;
-  }));
+  TRY_VOID(
+      scan_headers(segment, expected.at.block, [&](const GroupHeader& header, std::uint32_t at) {
+        if (!header.copy || !matches(header, expected)) return false;
+        found = copy_at(segment, at, expected);
+        return true;
+      }));
   if (!found) return Errc::not_found;
   return std::move(*found);
 }
@@ -295,8 +295,8 @@ Result<void> replay_group(const FoundGroup& group, MemoryTable& memory) {
     return Error(Errc::corrupt, "the number of batches is wrong");
   memory.add_written(header.segment, header.data_blocks);
   memory.add_spent({header.segment, header.block, 1});
-  memory.add_spent({header.segment, header.overflow_block(),
-                    header.overflow_blocks() + header.copy_blocks()});
+  memory.add_spent(
+      {header.segment, header.overflow_block(), header.overflow_blocks() + header.copy_blocks()});
   return {};
 }
 

@@ -27,7 +27,8 @@ Result<LoadedPage> load_page(const File& tree, const PagePointer& pointer, std::
   return Error(first.error().code, describe(pointer) + ": " + first.error().detail);
 }
 
-TreePages::TreePages(std::shared_ptr<const File> tree, std::uint64_t epoch, std::uint64_t limit_bytes)
+TreePages::TreePages(std::shared_ptr<const File> tree, std::uint64_t epoch,
+                     std::uint64_t limit_bytes)
     : tree_(std::move(tree)), epoch_(epoch), limit_bytes_(limit_bytes) {}
 
 Result<PageView> TreePages::get(const PagePointer& pointer, std::uint8_t level) {
@@ -94,8 +95,9 @@ Result<FoundLeaf> find_leaf(TreePages& pages, const TreeRoot& root, std::string_
 }
 
 Error lost_base_error(const PagePointer& page) {
-  return Error(Errc::corrupt, describe(page) + ": replaces a page that was damaged; what is not in it "
-                                               "may be lost");
+  return Error(Errc::corrupt, describe(page) +
+                                  ": replaces a page that was damaged; what is not in it "
+                                  "may be lost");
 }
 
 }  // namespace rowan::cache

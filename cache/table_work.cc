@@ -37,8 +37,10 @@ void TableImpl::prepare_close() {
 void TableImpl::fail(const Error& error, const char* what) {
   if (failure_) return;
   failure_ = Error(error.code == Errc::corrupt ? Errc::corrupt : Errc::io,
-                   directory_.path() + ": " + what + " failed, so nothing more is accepted until it is "
-                                              "opened again: " + error.detail);
+                   directory_.path() + ": " + what +
+                       " failed, so nothing more is accepted until it is "
+                       "opened again: " +
+                       error.detail);
 }
 
 // ---- what is due
@@ -314,11 +316,16 @@ void TableImpl::complete(std::unique_ptr<Job> job) {
   auto* table_job = dynamic_cast<TableJob*>(job.get());
   CHECK(table_job != nullptr);
   switch (table_job->kind()) {
-    case TableJob::Kind::load: return done(static_cast<LoadJob&>(*job));
-    case TableJob::Kind::write: return done(static_cast<WriteJob&>(*job));
-    case TableJob::Kind::merge: return done(static_cast<MergeJob&>(*job));
-    case TableJob::Kind::cleanup: return done(static_cast<CleanupJob&>(*job));
-    case TableJob::Kind::close: return done(static_cast<CloseJob&>(*job));
+    case TableJob::Kind::load:
+      return done(static_cast<LoadJob&>(*job));
+    case TableJob::Kind::write:
+      return done(static_cast<WriteJob&>(*job));
+    case TableJob::Kind::merge:
+      return done(static_cast<MergeJob&>(*job));
+    case TableJob::Kind::cleanup:
+      return done(static_cast<CleanupJob&>(*job));
+    case TableJob::Kind::close:
+      return done(static_cast<CloseJob&>(*job));
     case TableJob::Kind::reserve:
       maintenance_out_ = false;
       return space_.reserve_made(static_cast<ReserveJob&>(*job).result.has_value());

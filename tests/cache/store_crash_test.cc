@@ -1,16 +1,17 @@
-// Power cuts at every step of the disk, against a plain model: what was acknowledged is there, and the state is that
-// after some first part of the transactions applied.
+// Power cuts at every step of the disk, against a plain model: what was acknowledged is there, and
+// the state is that after some first part of the transactions applied.
 #include <deque>
 #include <iostream>
 #include <random>
 #include <string>
 
+#include "cache/checker.h"
 #include "cache/store.h"
+#include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/seeds.h"
 #include "tests/support/sim_disk.h"
 #include "tests/support/store_model.h"
-#include "tests/support/catch.h"
 
 using namespace rowan;
 using namespace rowan::cache;
@@ -41,7 +42,8 @@ class World {
     root_ = disk_.root();
   }
 
-  // One life: transactions, jobs in random order, crash checks on the way; ends with a power cut or kill -9.
+  // One life: transactions, jobs in random order, crash checks on the way; ends with a power cut or
+  // kill -9.
   void live(int transactions, double check_chance) {
     open();
     disk_.on_step([&] {
@@ -70,7 +72,9 @@ class World {
   std::string problem;
 
  private:
-  bool chance(double probability) { return std::uniform_real_distribution<>(0, 1)(random_) < probability; }
+  bool chance(double probability) {
+    return std::uniform_real_distribution<>(0, 1)(random_) < probability;
+  }
 
   void open() {
     auto store = states_.empty() ? Store::create(*root_, options_) : Store::open(*root_, options_);
@@ -79,6 +83,7 @@ class World {
       return;
     }
     store_ = std::move(*store);
+    (void)store_->next_object();  // the one the model uses
     if (states_.empty()) {
       first_ = store_->applied();
       states_.push_back({});
@@ -99,8 +104,8 @@ class World {
 
   std::string compare(Store& store, Ticket ticket) {
     if (ticket < acknowledged_)
-      return "batch " + std::to_string(acknowledged_) + " was acknowledged, but the store ends at " +
-             std::to_string(ticket);
+      return "batch " + std::to_string(acknowledged_) +
+             " was acknowledged, but the store ends at " + std::to_string(ticket);
     if (ticket < first_ || ticket - first_ >= states_.size())
       return "a store of " + std::to_string(ticket) + " batches";
     return test::difference(store, state(ticket), object_ids, file_size);
@@ -125,9 +130,21 @@ class World {
     }
     auto root = after.root();
     auto store = Store::open(*root, options_);
-    problem = store ? compare(**store, (*store)->applied()) : "opening: " + to_string(store.error());
+    problem =
+        store ? compare(**store, (*store)->applied()) : "opening: " + to_string(store.error());
+    if (store) {
+      store->reset();
+      if (problem.empty()) problem = check(*root);
+    }
     if (!problem.empty())
-      problem += " (crash " + std::to_string(seed) + " at step " + std::to_string(disk_.steps()) + ")";
+      problem +=
+          " (crash " + std::to_string(seed) + " at step " + std::to_string(disk_.steps()) + ")";
+  }
+
+  static std::string check(Directory& root) {
+    auto report = check_store(root, {.data = true});
+    if (!report) return "check: " + to_string(report.error());
+    return report->healthy() ? "" : "check: " + report->findings.front();
   }
 
   // Gives out jobs and ends one of them, in any order.
@@ -142,7 +159,8 @@ class World {
     jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(chosen));
     job->run();
     store_->complete(std::move(job));
-    // While other jobs are under way the old files may be needed: keep states from the durable one on.
+    // While other jobs are under way the old files may be needed: keep states from the durable one
+    // on.
     acknowledged_ = std::max(acknowledged_, store_->durable());
     while (first_ < acknowledged_) {
       states_.pop_front();
@@ -172,8 +190,10 @@ class World {
         problem = "apply: " + to_string(ticket.error());
       }
     }
-    if (ticket && *ticket == first_ + states_.size()) states_.push_back(std::move(next));
-    else if (ticket) states_.back() = std::move(next);
+    if (ticket && *ticket == first_ + states_.size())
+      states_.push_back(std::move(next));
+    else if (ticket)
+      states_.back() = std::move(next);
   }
 
   void step(Transaction& transaction, StoreModel& model, std::deque<std::string>& kept) {
@@ -183,7 +203,8 @@ class World {
     const std::uint64_t kind = known ? random_() % 10 : 9;
     if (kind < 5) {
       const std::uint64_t offset = random_() % (file_size - 1);
-      const std::uint64_t most = std::min<std::uint64_t>(file_size - offset, chance(0.5) ? 9000 : 60);
+      const std::uint64_t most =
+          std::min<std::uint64_t>(file_size - offset, chance(0.5) ? 9000 : 60);
       kept.emplace_back(1 + random_() % most, static_cast<char>('a' + ++letter_ % 26));
       transaction.write(id, offset, as_bytes(kept.back()));
       model.write(number, offset, kept.back());
@@ -222,7 +243,7 @@ class World {
   StoreOptions options_;
   std::unique_ptr<Store> store_;
   std::vector<std::unique_ptr<Job>> jobs_;
-  std::deque<StoreModel> states_;      // after ticket first_, first_ + 1, ...
+  std::deque<StoreModel> states_;  // after ticket first_, first_ + 1, ...
   Ticket first_ = 0, acknowledged_ = 0;
   std::uint64_t sequence_ = 1000;
   std::int64_t stamp_ = 0;
@@ -231,7 +252,8 @@ class World {
 
 }  // namespace
 
-TEST_CASE("a power cut at any step leaves a first part of the transactions, acknowledged ones included") {
+TEST_CASE(
+    "a power cut at any step leaves a first part of the transactions, acknowledged ones included") {
   for (const std::uint64_t seed : test::seeds(50)) {
     World world(seed);
     for (int life = 0; life < 3 && world.problem.empty(); ++life) world.live(30, 0.25);

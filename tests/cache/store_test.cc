@@ -1,12 +1,13 @@
+#include "cache/store.h"
+
 #include <random>
 #include <string>
 
 #include "cache/file_posix.h"
-#include "cache/store.h"
+#include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/store_model.h"
 #include "tests/support/temp_directory.h"
-#include "tests/support/catch.h"
 
 using namespace rowan;
 using namespace rowan::cache;
@@ -125,15 +126,19 @@ TEST_CASE("a hundred bytes written into an image file redirect those bytes only"
 }
 
 TEST_CASE("every three writes and truncations in a world of six blocks do as the model") {
-  // Offsets are sixths of a small file in steps of half a block, so that heads, tails and holes all occur.
+  // Offsets are sixths of a small file in steps of half a block, so that heads, tails and holes all
+  // occur.
   test::TempDirectory temp;
   auto directory = temp.open();
   auto store = *Store::create(*directory, small_options());
   constexpr std::uint64_t half = 2048, ends = 7, file_size = 8 * half;
-  struct Step { std::uint64_t from, to; };   // to 0: truncate at from
+  struct Step {
+    std::uint64_t from, to;
+  };  // to 0: truncate at from
   std::vector<Step> steps;
   for (std::uint64_t from = 0; from < ends; ++from) {
-    for (std::uint64_t to = from + 1; to <= ends; to += 2) steps.push_back({from * half + 1, to * half});
+    for (std::uint64_t to = from + 1; to <= ends; to += 2)
+      steps.push_back({from * half + 1, to * half});
     steps.push_back({from * half + (from % 2 ? 7 : 0), 0});
   }
   std::uint64_t number = 1000;
@@ -163,8 +168,10 @@ TEST_CASE("every three writes and truncations in a world of six blocks do as the
         auto bytes = test::local_bytes(*store, ObjectId{id}, file_size, problem);
         auto expected = model.files[id].bytes;
         expected.resize(file_size);
-        if (!problem.empty() || bytes != expected || store->usage().data_bytes != model.data_blocks() * 4096) {
-          INFO(a.from << "-" << a.to << ", " << b.from << "-" << b.to << ", " << steps[k].from << "-" << steps[k].to);
+        if (!problem.empty() || bytes != expected ||
+            store->usage().data_bytes != model.data_blocks() * 4096) {
+          INFO(a.from << "-" << a.to << ", " << b.from << "-" << b.to << ", " << steps[k].from
+                      << "-" << steps[k].to);
           INFO(problem);
           CHECK(bytes == expected);
           FAIL("object " << id << ", usage " << store->usage().data_bytes);

@@ -1,12 +1,13 @@
+#include "cache/table.h"
+
 #include <map>
 #include <string>
 
 #include "cache/digest.h"
 #include "cache/file_posix.h"
-#include "cache/table.h"
+#include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/temp_directory.h"
-#include "tests/support/catch.h"
 
 using namespace rowan;
 using namespace rowan::cache;
@@ -109,7 +110,8 @@ TEST_CASE("merges keep every key, over many restarts") {
     REQUIRE(everything(*table) == model);
     if (life % 2 == 0) test::close_cleanly(*table);
   }
-  for (const auto& [key, value] : model) CHECK(get(**Table::open(*directory, small_options()), key) == value);
+  for (const auto& [key, value] : model)
+    CHECK(get(**Table::open(*directory, small_options()), key) == value);
 }
 
 TEST_CASE("data lies where its pointer says and is given back when released") {
@@ -135,9 +137,9 @@ TEST_CASE("data lies where its pointer says and is given back when released") {
     REQUIRE(result.has_value());
     return into;
   };
-  CHECK(read() == bytes);   // from memory
+  CHECK(read() == bytes);  // from memory
   make_durable(*table, 1);
-  CHECK(read() == bytes);   // from the file
+  CHECK(read() == bytes);  // from the file
   CHECK(table->usage().live_data_blocks == 2);
   const std::string found = get(*table, "p");
   batch.erase("p");

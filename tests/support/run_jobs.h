@@ -1,4 +1,5 @@
-// Drives a table, a store or anything else with next_job()/complete() on one thread, jobs one after the other.
+// Drives a table, a store or anything else with next_job()/complete() on one thread, jobs one after
+// the other.
 #pragma once
 
 #include <memory>

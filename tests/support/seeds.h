@@ -1,5 +1,5 @@
-// Seeds of the randomised tests: 1 to `normal`, or to ROWAN_SIM_SEEDS if that is set (nightly). A failing test
-// prints its seed; ROWAN_SIM_SEED runs that one alone.
+// Seeds of the randomised tests: 1 to `normal`, or to ROWAN_SIM_SEEDS if that is set (nightly). A
+// failing test prints its seed; ROWAN_SIM_SEED runs that one alone.
 #pragma once
 
 #include <cstdint>

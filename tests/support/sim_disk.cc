@@ -1,5 +1,5 @@
-// An inode has its contents as programs see them and as the platter has them, and the list of changes that lead from
-// the second to the first. A crash applies a random part of that list.
+// An inode has its contents as programs see them and as the platter has them, and the list of
+// changes that lead from the second to the first. A crash applies a random part of that list.
 #include "tests/support/sim_disk.h"
 
 #include <algorithm>
@@ -31,8 +31,10 @@ struct Contents {
 
   Block& writable(std::uint64_t index) {
     auto& slot = blocks[index];
-    if (!slot) slot = std::make_shared<Block>();
-    else if (slot.use_count() > 1) slot = std::make_shared<Block>(*slot);
+    if (!slot)
+      slot = std::make_shared<Block>();
+    else if (slot.use_count() > 1)
+      slot = std::make_shared<Block>(*slot);
     return *slot;
   }
   void write(std::uint64_t offset, ByteView bytes) {
@@ -52,8 +54,10 @@ struct Contents {
       const std::uint64_t at = (offset + done) % block_size;
       const auto count = std::min(block_size - at, total - done);
       const auto block = blocks.find((offset + done) / block_size);
-      if (block == blocks.end()) std::memset(into.data() + done, 0, count);
-      else std::memcpy(into.data() + done, block->second->data() + at, count);
+      if (block == blocks.end())
+        std::memset(into.data() + done, 0, count);
+      else
+        std::memcpy(into.data() + done, block->second->data() + at, count);
       done += count;
     }
     return total;
@@ -62,12 +66,14 @@ struct Contents {
     if (to < size) {
       blocks.erase(blocks.lower_bound((to + block_size - 1) / block_size), blocks.end());
       if (to % block_size != 0 && blocks.contains(to / block_size))
-        std::memset(writable(to / block_size).data() + to % block_size, 0, block_size - to % block_size);
+        std::memset(writable(to / block_size).data() + to % block_size, 0,
+                    block_size - to % block_size);
     }
     size = to;
   }
   void punch(std::uint64_t offset, std::uint64_t length) {
-    blocks.erase(blocks.lower_bound(offset / block_size), blocks.lower_bound((offset + length) / block_size));
+    blocks.erase(blocks.lower_bound(offset / block_size),
+                 blocks.lower_bound((offset + length) / block_size));
   }
   void allocate(std::uint64_t to) {
     for (std::uint64_t i = 0; i * block_size < to; ++i) {
@@ -84,10 +90,14 @@ struct Change {
 
   void apply(Contents& to) const {
     switch (kind) {
-      case Kind::write: return to.write(offset, bytes);
-      case Kind::truncate: return to.truncate(length);
-      case Kind::punch: return to.punch(offset, length);
-      case Kind::allocate: return to.allocate(length);
+      case Kind::write:
+        return to.write(offset, bytes);
+      case Kind::truncate:
+        return to.truncate(length);
+      case Kind::punch:
+        return to.punch(offset, length);
+      case Kind::allocate:
+        return to.allocate(length);
     }
   }
 };
@@ -95,9 +105,11 @@ struct Change {
 struct Inode {
   Contents live, durable;
   std::vector<Change> unsynced;
-  std::uint64_t* used = nullptr;   // of the disk
+  std::uint64_t* used = nullptr;  // of the disk
 
-  ~Inode() { if (used != nullptr) *used -= live.blocks.size() * block_size; }
+  ~Inode() {
+    if (used != nullptr) *used -= live.blocks.size() * block_size;
+  }
   void change(Change change) {
     const auto before = live.blocks.size();
     change.apply(live);
@@ -136,7 +148,7 @@ struct Folder {
 }  // namespace
 
 struct SimState {
-  std::uint64_t used = 0, limit = 0, steps = 0;   // before the inodes, which refer to `used`
+  std::uint64_t used = 0, limit = 0, steps = 0;  // before the inodes, which refer to `used`
   std::shared_ptr<Folder> root = std::make_shared<Folder>();
   std::mt19937_64 random;
   double slow = 0;
@@ -185,7 +197,8 @@ class SimFile final : public File {
     if (bytes.empty()) return {};
     auto failed = state_.step("write", path_);
     const std::size_t room = room_for(offset, bytes.size());
-    if (!failed && room < bytes.size()) failed = Error(Errc::no_space, "write " + path_ + ": disk full");
+    if (!failed && room < bytes.size())
+      failed = Error(Errc::no_space, "write " + path_ + ": disk full");
     if (failed) bytes.resize(std::min<std::size_t>(room, state_.random() % bytes.size()));
     if (!bytes.empty()) inode_->change({Change::Kind::write, offset, 0, std::move(bytes)});
     if (failed) return std::move(*failed);
@@ -195,7 +208,8 @@ class SimFile final : public File {
   Result<void> sync() override {
     auto failed = state_.step("sync", path_);
     if (!failed) inode_->durable = inode_->live;
-    // After a failed one the kernel calls the pages clean, and nobody knows which of them are on disk.
+    // After a failed one the kernel calls the pages clean, and nobody knows which of them are on
+    // disk.
     if (failed) {
       for (const Change& change : inode_->unsynced) {
         if (state_.chance(0.5)) change.apply(inode_->durable);
@@ -235,7 +249,8 @@ class SimFile final : public File {
   // Bytes of [offset, offset + size) that can be written before the disk is full.
   std::size_t room_for(std::uint64_t offset, std::size_t size) const {
     std::uint64_t free = state_.free_bytes();
-    for (std::uint64_t at = offset; at < offset + size; at = round_down(at, block_size) + block_size) {
+    for (std::uint64_t at = offset; at < offset + size;
+         at = round_down(at, block_size) + block_size) {
       if (inode_->live.blocks.contains(at / block_size)) continue;
       if (free < block_size) return at - offset;
       free -= block_size;
@@ -289,7 +304,8 @@ class SimDirectory final : public Directory {
     if (there && !at->second.file) return Error(Errc::io, child(name) + " is not a regular file");
     if (there && mode == OpenMode::create_new) return Error(Errc::exists, child(name));
     if (!there) {
-      if (mode == OpenMode::read || mode == OpenMode::write) return Error(Errc::not_found, child(name));
+      if (mode == OpenMode::read || mode == OpenMode::write)
+        return Error(Errc::not_found, child(name));
       if (auto failed = state_.step("create", child(name))) return std::move(*failed);
       auto inode = std::make_shared<Inode>();
       inode->used = &state_.used;
@@ -324,7 +340,8 @@ class SimDirectory final : public Directory {
     if (!is_name(name)) return Error(Errc::invalid, path_ + "/" + std::string(name));
     const auto at = folder_->live.find(name);
     if (at == folder_->live.end()) return Error(Errc::not_found, child(name));
-    if (at->second.folder && !at->second.folder->live.empty()) return Error(Errc::not_empty, child(name));
+    if (at->second.folder && !at->second.folder->live.empty())
+      return Error(Errc::not_empty, child(name));
     if (auto failed = state_.step("remove", child(name))) return std::move(*failed);
     folder_->change({std::string(name), {}, {}});
     return {};
@@ -473,8 +490,10 @@ std::shared_ptr<Inode> find_file(const SimState& state, const std::string& path)
 
 void list_files(const Folder& folder, const std::string& prefix, std::vector<std::string>& out) {
   for (const auto& [name, entry] : folder.live) {
-    if (entry.file) out.push_back(prefix + name);
-    else list_files(*entry.folder, prefix + name + "/", out);
+    if (entry.file)
+      out.push_back(prefix + name);
+    else
+      list_files(*entry.folder, prefix + name + "/", out);
   }
 }
 
@@ -529,7 +548,8 @@ void SimDisk::flip(const std::string& path, std::uint64_t offset, int bit) {
   const auto inode = find_file(*state_, path);
   for (Contents* contents : {&inode->live, &inode->durable}) {
     if (contents->blocks.contains(offset / block_size))
-      contents->writable(offset / block_size)[offset % block_size] ^= static_cast<std::byte>(1 << bit);
+      contents->writable(offset / block_size)[offset % block_size] ^=
+          static_cast<std::byte>(1 << bit);
   }
 }
 void SimDisk::cut(const std::string& path, std::uint64_t size) {

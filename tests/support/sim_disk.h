@@ -1,9 +1,10 @@
-// A disk in memory that forgets what a real one may forget: at crashed(), bytes written and not synced are kept,
-// lost or torn at 512 bytes each for itself, in no order; names not synced are kept up to some point. It can also be
-// full, fail any one call, answer cached reads with needs_load, and have its bits flipped.
+// A disk in memory that forgets what a real one may forget: at crashed(), bytes written and not
+// synced are kept, lost or torn at 512 bytes each for itself, in no order; names not synced are
+// kept up to some point. It can also be full, fail any one call, answer cached reads with
+// needs_load, and have its bits flipped.
 //
-// Copies are deep and cheap (blocks are shared until written), so a test can crash at every step of a run. One
-// thread only. Everything random comes from the seed.
+// Copies are deep and cheap (blocks are shared until written), so a test can crash at every step of
+// a run. One thread only. Everything random comes from the seed.
 #pragma once
 
 #include <cstdint>
@@ -33,14 +34,15 @@ class SimDisk {
 
   // The disk as the machine finds it after a power cut now, without locks, limits and failures.
   SimDisk crashed(std::uint64_t seed, Loss loss = Loss::random) const;
-  // The same after kill -9: everything written is there, what was not synced may still be lost later.
+  // The same after kill -9: everything written is there, what was not synced may still be lost
+  // later.
   SimDisk killed() const;
 
   // Called before each call that changes the disk or syncs; may copy the disk.
   void on_step(std::function<void()> hook);
   std::uint64_t steps() const;            // such calls so far
-  // The step with this number fails with `code`; a failed write may have put down a part. A failed sync forgets
-  // that there was something to sync, as Linux does.
+  // The step with this number fails with `code`; a failed write may have put down a part. A failed
+  // sync forgets that there was something to sync, as Linux does.
   void fail_step(std::uint64_t step, Errc code);
   // From then on every step fails.
   void fail_from(std::uint64_t step, Errc code);

@@ -67,7 +67,8 @@ std::string file_difference(Store& store, std::uint64_t id, const StoreModel& mo
     return "object " + std::to_string(id) + ": " + to_string(record.error());
   if (record.has_value() != (known != model.files.end()))
     return "object " + std::to_string(id) + (record ? " is there" : " is missing");
-  if (record && (record->mtime != known->second.record.mtime || record->size != known->second.record.size))
+  if (record &&
+      (record->mtime != known->second.record.mtime || record->size != known->second.record.size))
     return "object " + std::to_string(id) + " has another record";
   std::string problem;
   auto bytes = local_bytes(store, ObjectId{id}, file_size, problem);

@@ -1,5 +1,5 @@
-// A plain model of a redirect store: files as bytes that are either local or not, names, objects. And the
-// comparison of a real store with it, through the store's public interface only.
+// A plain model of a redirect store: files as bytes that are either local or not, names, objects.
+// And the comparison of a real store with it, through the store's public interface only.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@
 namespace rowan::test {
 
 struct ModelFile {
-  std::vector<std::optional<char>> bytes;   // local bytes; shorter than the file: nothing local there
+  // local bytes; shorter than the file: nothing local there
+  std::vector<std::optional<char>> bytes;
   cache::ObjectRecord record;
 };
 
@@ -33,8 +34,8 @@ struct StoreModel {
 std::vector<std::optional<char>> local_bytes(cache::Store& store, cache::ObjectId id,
                                              std::uint64_t size, std::string& problem);
 
-// Empty if the store shows exactly the model; else the first difference. `objects`: ids that are looked at
-// even if the model has them not.
+// Empty if the store shows exactly the model; else the first difference. `objects`: ids that are
+// looked at even if the model has them not.
 std::string difference(cache::Store& store, const StoreModel& model,
                        const std::vector<std::uint64_t>& objects, std::uint64_t file_size);
 
