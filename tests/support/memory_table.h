@@ -80,7 +80,7 @@ class MemoryTable final : public cache::Table {
   void complete(std::unique_ptr<Job> job) override {
     auto* sync = dynamic_cast<SyncJob*>(job.get());
     if (sync == nullptr) {
-      loaded_ = 20;
+      loaded_ = 2000;   // a page cache large enough for any one question
       return;
     }
     syncing_ = false;
