@@ -60,6 +60,9 @@ Result<void> settle_journal(Directory& directory, const Recovered& recovered,
   for (const std::uint32_t segment : recovered.segments) {
     if (segment < replay_from) continue;
     TRY(const auto file, directory.open(layout::segment(segment), OpenMode::write));
+    for (const FoundGroup& group : recovered.repaired) {
+      if (group.header.segment == segment) TRY_VOID(heal_group(*file, group));
+    }
     if (segment == recovered.end.segment && recovered.torn_tail)
       TRY_VOID(file->truncate(std::uint64_t{recovered.end.block} * data_block_size));
     TRY_VOID(file->sync());

@@ -29,8 +29,8 @@ class TableCheck {
         load_bitmap(*tree_, superblock_.bitmap, superblock_.page_count, superblock_.epoch);
     if (!allocator) report(allocator.error().detail);
     TRY(Recovered recovered, recover_journal(directory_, superblock_));
-    if (recovered.repaired != 0)
-      report(std::to_string(recovered.repaired) +
+    if (!recovered.repaired.empty())
+      report(std::to_string(recovered.repaired.size()) +
              " groups of the journal could only be read from their copy");
     memory_ = std::move(recovered.memory);
     next_ = memory_->entries().begin();

@@ -209,8 +209,8 @@ class Recovery {
         return Error(Errc::corrupt, directory_.path() + "/" +
                                         place(group.header.segment, group.header.block) + ": " +
                                         replayed.error().detail);
-      out.repaired += group.repaired ? 1 : 0;
-      group.edits = {};
+      if (group.repaired) out.repaired.push_back(std::move(group));
+      else group.edits = {};
     }
     out.end = next_.at;
     out.last = next_.first - 1;
@@ -263,6 +263,20 @@ Result<FoundGroup> read_group(const File& segment, const ExpectedGroup& expected
       }));
   if (!found) return Errc::not_found;
   return std::move(*found);
+}
+
+Result<void> heal_group(File& segment, const FoundGroup& group) {
+  const GroupHeader& header = group.header;
+  GroupHeader first = header;
+  first.copy = false;
+  const std::string_view edits = group.edits;
+  std::string head = encode(first);
+  head += edits.substr(0, header.inline_bytes());
+  head.resize(data_block_size, '\0');
+  TRY_VOID(segment.write_at(offset_of(header.block), as_bytes(head)));
+  std::string rest(edits.substr(header.inline_bytes()));
+  rest.resize(std::size_t{header.overflow_blocks()} * data_block_size, '\0');
+  return segment.write_at(offset_of(header.overflow_block()), as_bytes(rest));
 }
 
 Result<bool> data_is_whole(const File& segment, const GroupHeader& header) {

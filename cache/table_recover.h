@@ -15,20 +15,6 @@
 
 namespace rowan::cache {
 
-struct Recovered {
-  std::unique_ptr<MemoryTable> memory;
-  JournalPosition end;                  // where the next group chains to
-  Ticket last = 0;
-  std::vector<std::uint32_t> segments;  // that exist and belong to the journal or to data before it
-  std::vector<std::uint32_t> garbage;   // begun by a life that got nothing on disk
-  std::uint32_t next_segment = 1;
-  bool torn_tail = false;               // the last segment has bytes behind `end`
-  std::uint64_t repaired = 0;           // groups whose first copy was damaged
-};
-
-// Reads only. corrupt: something that was durable cannot be read; names segment and offset.
-Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock);
-
 // One group as it lies on disk; shared with the checker and the dump tool.
 struct FoundGroup {
   GroupHeader header;
@@ -44,7 +30,23 @@ struct ExpectedGroup {
 Result<FoundGroup> read_group(const File& segment, const ExpectedGroup& expected);
 // Compares the group's data with its sum.
 Result<bool> data_is_whole(const File& segment, const GroupHeader& header);
+// Writes head and edits of a group again, from what its copy said. Not synced.
+Result<void> heal_group(File& segment, const FoundGroup& group);
 // Puts a group's edits into a memory table. corrupt: outside the grammar.
 Result<void> replay_group(const FoundGroup& group, MemoryTable& memory);
+
+struct Recovered {
+  std::unique_ptr<MemoryTable> memory;
+  JournalPosition end;                  // where the next group chains to
+  Ticket last = 0;
+  std::vector<std::uint32_t> segments;  // that exist and belong to the journal or to data before it
+  std::vector<std::uint32_t> garbage;   // begun by a life that got nothing on disk
+  std::uint32_t next_segment = 1;
+  bool torn_tail = false;               // the last segment has bytes behind `end`
+  std::vector<FoundGroup> repaired;     // read from their copy; heal_group() mends them
+};
+
+// Reads only. corrupt: something that was durable cannot be read; names segment and offset.
+Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock);
 
 }  // namespace rowan::cache
