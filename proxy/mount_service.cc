@@ -114,6 +114,18 @@ void MountService::remember(const CallContext& context, std::string_view path) {
   if (mounted_.size() > max_mount_entries) mounted_.pop_front();
 }
 
+std::vector<std::string> MountService::clients_of(std::string_view appliance) const {
+  std::vector<std::string> clients;
+  for (const mount3::MountEntry& entry : mounted_) {
+    MountPath parsed = parse_path(entry.directory);
+    if (parsed.status != Status::ok || parsed.parts.front() != appliance) continue;
+    if (std::find(clients.begin(), clients.end(), entry.hostname) == clients.end()) {
+      clients.push_back(entry.hostname);
+    }
+  }
+  return clients;
+}
+
 Task<std::vector<mount3::MountEntry>> MountService::dump(const CallContext&) {
   co_return std::vector<mount3::MountEntry>(mounted_.begin(), mounted_.end());
 }

@@ -1,0 +1,85 @@
+// The resources of the admin interface: /v1/status, /v1/images[/NAME],
+// /v1/appliances[/NAME[/check]]. Used by the daemon behind its socket, and directly by the command
+// when no daemon runs.
+//
+// Requests that touch the registry are done one after the other; its file work happens on a disk
+// thread, so the loop that serves NFS never waits for it. Asking a source happens outside of that
+// order.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+
+#include "proxy/admin_http.h"
+#include "proxy/host.h"
+#include "proxy/json.h"
+#include "proxy/registry.h"
+#include "rpc/base/loop.h"
+#include "rpc/base/task.h"
+
+namespace rowan::proxy {
+
+class AdminApi final : public AdminHandler {
+ public:
+  // All outlive the API.
+  AdminApi(Registry& registry, Host& host, Loop& loop, DiskPool& disk)
+      : registry_(registry), host_(host), loop_(loop), disk_(disk), turn_(loop) {}
+
+  Task<HttpReply> handle(const HttpRequest& request) override;
+
+ private:
+  // What a target means: "/v1/appliances/vm1/check?x=y".
+  struct Route {
+    std::string method, collection, name, action;
+    std::string version;  // of "NAME@VERSION"
+    bool force = false;
+    Json body;
+  };
+  // First come, first served; one at a time.
+  class Turn {
+   public:
+    explicit Turn(Loop& loop) : loop_(loop) {}
+    struct Awaiter {
+      Turn& turn;
+      bool await_ready() noexcept { return !std::exchange(turn.taken_, true); }
+      void await_suspend(std::coroutine_handle<> waiter) { turn.waiters_.push_back(waiter); }
+      void await_resume() const noexcept {}
+    };
+    Awaiter take() { return Awaiter{*this}; }
+    void give_back();
+
+   private:
+    Loop& loop_;
+    bool taken_ = false;
+    std::deque<std::coroutine_handle<>> waiters_;
+  };
+
+  static Result<Route> parse_route(const HttpRequest& request);
+  Task<Result<Json>> dispatch(Route& route);
+  Task<Result<Json>> dispatch_images(Route& route);
+  Task<Result<Json>> dispatch_appliances(Route& route);
+
+  Task<Result<Json>> add_image(const Route& route);
+  Task<Result<Json>> remove_image(const Route& route);
+  Task<Result<Json>> create_appliance(const Route& route);
+  Task<Result<Json>> remove_appliance(const Route& route);
+  Task<Result<Json>> check_appliance(const Route& route);
+  Task<Result<ImageVersion>> version_of_source(std::string source);
+  Task<Result<ImageVersion>> add_source(ImageName name, std::string source);
+
+  Json status_json() const;
+  Json daemon_json() const;
+  Json images_json() const;
+  Json appliances_json() const;
+  Json image_json(const ImageRecord& image) const;
+  Json appliance_json(const ApplianceRecord& appliance) const;
+
+  Registry& registry_;
+  Host& host_;
+  Loop& loop_;
+  DiskPool& disk_;
+  Turn turn_;
+};
+
+}  // namespace rowan::proxy

@@ -1,0 +1,69 @@
+// What the admin interface asks of the process around it: the daemon (proxy/daemon.h) has
+// everything running, the command without a daemon (proxy/offline.h) can only ask sources.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/block_cache.h"
+#include "proxy/appliance.h"
+#include "proxy/records.h"
+#include "rpc/base/result.h"
+#include "rpc/base/task.h"
+
+namespace rowan::proxy {
+
+// One version of an image since the process started.
+struct VersionStatus {
+  bool in_use = false;                 // some appliance has it open; all else is 0 if not
+  std::uint64_t bytes_served = 0;      // image bytes given to the redirect layer
+  std::uint64_t bytes_fetched = 0;     // from the source
+  std::uint64_t hits = 0, misses = 0;  // units asked of the block cache
+  std::uint64_t objects = 0;           // known
+  std::uint64_t known_bytes = 0;       // sum of the sizes of known regular files
+  std::uint64_t cached_bytes = 0;      // of it in the block cache, if that can be told
+  std::string trouble;                 // of the source now; empty: none known
+  std::vector<std::string> drifted;    // paths, at most a few
+};
+
+struct ApplianceStatus {
+  bool serving = false;
+  std::string trouble;               // why it is not served, or is read-only
+  std::vector<std::string> clients;  // that mounted it and did not unmount, as far as is known
+  ApplianceStats stats;
+};
+
+struct DaemonStatus {
+  std::int64_t pid = 0;
+  std::uint64_t uptime_seconds = 0;
+  std::vector<std::string> listen;  // as bound
+  std::uint64_t connections = 0, calls = 0, bytes_received = 0, bytes_sent = 0;
+  cache::BlockCacheUsage cache;
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  // Asks the source for its root. What is wrong with it, with the remedy.
+  virtual Task<Result<void>> probe_source(std::string source) = 0;
+
+  // Nothing: no daemon runs.
+  virtual std::optional<DaemonStatus> daemon() const = 0;
+  virtual VersionStatus version_status(const ImageVersion& version) const = 0;
+  virtual ApplianceStatus appliance_status(std::string_view name) const = 0;
+
+  // Serves an appliance that was just made. Without a daemon: success, nothing to do.
+  virtual Task<Result<void>> start(const ApplianceRecord& appliance) = 0;
+  // Stops serving it and closes its store; success if it is not served.
+  virtual Task<Result<void>> stop(std::string name) = 0;
+  // Closes what is open of an image that nobody uses, and forgets its cached blocks.
+  virtual Task<Result<void>> forget_image(ImageRecord image) = 0;
+  // Walks the store of an appliance: one line per finding. busy: it is being served.
+  virtual Task<Result<std::vector<std::string>>> check_store(std::string name) = 0;
+};
+
+}  // namespace rowan::proxy

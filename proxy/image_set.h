@@ -1,0 +1,74 @@
+// The images that the appliances of one strand use: one catalogue an image, one source and one
+// CachedImage a version, one block cache for all. Opened when the first appliance needs them,
+// closed after the last.
+//
+// Calls that open and close are made one at a time (the admin interface's turn, start-up,
+// shutdown).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cache/block_cache.h"
+#include "cache/catalog.h"
+#include "proxy/cached_image.h"
+#include "proxy/job_runner.h"
+#include "proxy/records.h"
+#include "proxy/source.h"
+#include "rpc/asio_loop.h"
+
+namespace rowan::proxy {
+
+class ImageSet {
+ public:
+  // All outlive the set.
+  ImageSet(AsioLoop& loop, DiskPool& disk, cache::BlockCache& blocks)
+      : loop_(loop), disk_(disk), blocks_(blocks), block_jobs_(loop, disk, blocks) {}
+
+  // The image of a version, opened if it is not, for one more user. `catalog` is where the image's
+  // catalogue lies; it is kept if it is needed. The source need not answer.
+  Task<Result<Image*>> acquire(std::string image, ImageVersion version,
+                               std::unique_ptr<cache::Directory> catalog);
+  // One user less; the last one closes source and catalogue.
+  Task<void> release(cache::VersionId version);
+  // Forgets the cached blocks of a version that nobody uses.
+  void drop_blocks(cache::VersionId version);
+  // Writes what the block cache still has in memory. When all users are gone.
+  Task<void> drain();
+
+  // Null: not open.
+  const CachedImage* find(cache::VersionId version) const;
+  std::size_t open_versions() const { return versions_.size(); }
+
+ private:
+  struct OpenCatalog {
+    std::unique_ptr<cache::Directory> directory;
+    std::unique_ptr<cache::Catalog> catalog;
+    std::unique_ptr<JobRunner<cache::Catalog>> jobs;
+    std::size_t users = 0;
+  };
+  struct OpenVersion {
+    std::string image;
+    std::unique_ptr<Source> source;
+    std::unique_ptr<CachedImage> cached;
+    std::unique_ptr<TaskGroup> questions;  // of our own to the image
+    std::size_t users = 0;
+  };
+
+  Task<Result<OpenCatalog*>> acquire_catalog(const std::string& image,
+                                             std::unique_ptr<cache::Directory> directory);
+  Task<void> release_catalog(std::string image);
+  static Task<void> ask_root(CachedImage& image, std::string name);
+
+  AsioLoop& loop_;
+  DiskPool& disk_;
+  cache::BlockCache& blocks_;
+  JobRunner<cache::BlockCache> block_jobs_;
+  std::map<std::string, OpenCatalog> catalogs_;
+  std::map<cache::VersionId, OpenVersion> versions_;
+};
+
+}  // namespace rowan::proxy

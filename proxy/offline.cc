@@ -1,0 +1,76 @@
+#include "proxy/offline.h"
+
+#include <optional>
+
+#include "cache/file_posix.h"
+#include "proxy/admin_api.h"
+#include "proxy/source_opener.h"
+#include "proxy/store_maker.h"
+#include "rpc/asio_loop.h"
+#include "rpc/disk_threads.h"
+
+namespace rowan::proxy {
+namespace {
+
+// Nothing is being served; sources can be asked and stores can be checked.
+class OfflineHost final : public Host {
+ public:
+  OfflineHost(AsioLoop& loop, DiskPool& disk, Registry& registry) : loop_(loop), disk_(disk), registry_(registry) {}
+
+  Task<Result<void>> probe_source(std::string source) override {
+    return proxy::probe_source(std::move(source), loop_, disk_);
+  }
+  std::optional<DaemonStatus> daemon() const override { return std::nullopt; }
+  VersionStatus version_status(const ImageVersion&) const override { return {}; }
+  ApplianceStatus appliance_status(std::string_view) const override { return {}; }
+  Task<Result<void>> start(const ApplianceRecord&) override { co_return Result<void>(); }
+  Task<Result<void>> stop(std::string) override { co_return Result<void>(); }
+  Task<Result<void>> forget_image(ImageRecord) override { co_return Result<void>(); }
+  Task<Result<std::vector<std::string>>> check_store(std::string name) override {
+    co_return check_appliance_store(registry_, name);
+  }
+
+ private:
+  AsioLoop& loop_;
+  DiskPool& disk_;
+  Registry& registry_;
+};
+
+// Runs the loop until the API has answered.
+HttpReply run_request(AsioLoop& loop, AdminApi& api, const HttpRequest& request) {
+  std::optional<HttpReply> reply;
+  auto body = [](AdminApi& asked, const HttpRequest& what, std::optional<HttpReply>& into, AsioLoop& running) -> Task<void> {
+    into = co_await asked.handle(what);
+    running.stop();
+  };
+  TaskGroup tasks;
+  tasks.start(body(api, request, reply, loop));
+  if (!reply) loop.run();
+  CHECK(reply.has_value());
+  return std::move(*reply);
+}
+
+// Only making something may make the state directory as well.
+Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state, const HttpRequest& request) {
+  auto root = cache::open_directory(state, request.method == "POST");
+  if (!root.failed_with(Errc::not_found)) return root;
+  return Error(Errc::not_found, "there is no state in " + state +
+                                    " yet; 'rowan image add' or 'rowan serve' makes it, --state chooses another place");
+}
+
+}  // namespace
+
+Result<HttpReply> answer_offline(const std::string& state_path, const HttpRequest& request, std::string_view who) {
+  TRY(auto root, open_root(state_path, request));
+  TRY(auto state, StateDir::open(std::move(root), who));
+  TRY(auto registry, Registry::load(*state, real_clock(), make_store));
+  AsioLoop loop;
+  DiskThreadsLimits limits;
+  limits.threads = 1;
+  TRY(auto disk, DiskThreads::start(limits));
+  OfflineHost host(loop, *disk, *registry);
+  AdminApi api(*registry, host, loop, *disk);
+  return run_request(loop, api, request);
+}
+
+}  // namespace rowan::proxy

@@ -1,0 +1,33 @@
+#include "proxy/store_maker.h"
+
+#include "cache/checker.h"
+
+namespace rowan::proxy {
+
+cache::StoreOptions store_options(const ApplianceRecord& appliance) {
+  cache::StoreOptions options;
+  options.quota_bytes = appliance.quota_bytes;
+  return options;
+}
+
+Result<void> make_store(cache::Directory& directory) {
+  auto store = cache::Store::create(directory, cache::StoreOptions());
+  if (!store) return std::move(store).error();
+  return {};
+}
+
+Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name) {
+  Result<ApplianceRecord> record = registry.appliance(name);
+  if (!record) return std::move(record).error();
+  TRY(auto directory, registry.appliance_store(name));
+  cache::CheckOptions options;
+  options.data = true;
+  TRY(cache::CheckReport report, cache::check_store(*directory, options));
+  if (report.finding_count > report.findings.size()) {
+    report.findings.push_back(
+        "and " + std::to_string(report.finding_count - report.findings.size()) + " more");
+  }
+  return std::move(report.findings);
+}
+
+}  // namespace rowan::proxy

@@ -1,0 +1,23 @@
+// Making and checking the redirect store of an appliance that nobody serves.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/store.h"
+#include "proxy/registry.h"
+#include "rpc/base/result.h"
+
+namespace rowan::proxy {
+
+// How the store of this appliance is opened.
+cache::StoreOptions store_options(const ApplianceRecord& appliance);
+
+// Registry::MakeStore: an empty store, durable.
+Result<void> make_store(cache::Directory& directory);
+
+// Opens and walks the store; one line a finding, none: it is sound. The appliance must not be served.
+Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name);
+
+}  // namespace rowan::proxy

@@ -1,0 +1,345 @@
+"""The `rowan` command from outside: words, exit statuses, JSON, the admin socket, the life of a daemon.
+
+Python's standard library only. Runs as any user, on ports that the kernel chooses. The NFS part needs
+the libnfs utilities and is skipped, with the reason, without them.
+"""
+
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROWAN = os.environ.get("ROWAN", "")
+PATIENCE = 60  # seconds; only a hang takes that long
+
+
+class Daemon:
+    """`rowan serve` on a free port; ready when its first line says so."""
+
+    def __init__(self, state, *options):
+        self.process = subprocess.Popen(
+            [ROWAN, "serve", "--state", state, "--listen", "127.0.0.1:0", *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self._first_line()
+        found = re.search(r" at (\S+):(\d+)", line)
+        if not found:
+            raise AssertionError(f"not ready: {line!r} {self.end()}")
+        self.line = line
+        self.port = int(found.group(2))
+
+    def _first_line(self):
+        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        return self.process.stdout.readline() if ready else "(nothing)"
+
+    def end(self, how=signal.SIGTERM):
+        """Exit status and what was logged."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        _, log = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, log
+
+    def url(self, path):
+        return f"nfs://127.0.0.1{path}?nfsport={self.port}&mountport={self.port}"
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.work = tempfile.mkdtemp(prefix="rowan-cli-")
+        self.addCleanup(shutil.rmtree, self.work)
+        self.state = os.path.join(self.work, "state")
+        self.image = os.path.join(self.work, "image")
+        os.makedirs(os.path.join(self.image, "docs"))
+        with open(os.path.join(self.image, "docs", "hello"), "w", encoding="utf8") as out:
+            out.write("hello from the image\n")
+        self.daemons = []
+
+    def tearDown(self):
+        for daemon in self.daemons:
+            if daemon.process.poll() is None:
+                daemon.end(signal.SIGKILL)
+
+    def serve(self, *options):
+        daemon = Daemon(self.state, *options)
+        self.daemons.append(daemon)
+        return daemon
+
+    def run_rowan(self, *words, state=True):
+        place = ["--state", self.state] if state else []
+        done = subprocess.run([ROWAN, *words, *place], capture_output=True, text=True,
+                              timeout=PATIENCE, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def ok(self, *words):
+        status, out, err = self.run_rowan(*words)
+        self.assertEqual((status, err), (0, ""), words)
+        return out
+
+    def json(self, *words):
+        return json.loads(self.ok(*words, "--json"))
+
+    def fails(self, status, *words, says=""):
+        found, out, err = self.run_rowan(*words)
+        self.assertEqual(found, status, (words, out, err))
+        self.assertTrue(err.startswith("rowan: "), err)
+        self.assertIn(says, err)
+        return err
+
+
+class Words(Case):
+    def test_usage_errors_end_with_2(self):
+        for words in (["dance"], ["create"], ["image"], ["list", "--odd"], ["serve", "--cache-size", "huge"],
+                      ["serve", "--listen", "localhost:1"], ["serve", "--cache-size", "1K"],
+                      ["create", "../x", "--image", "debian"], ["create", "vm"],
+                      ["create", "vm", "--image", "a", "--quota", "much"], ["image", "add", "a@b", "/"],
+                      ["image", "add", "a", "/nothing/there"], ["image", "add", "a", "http://h/"],
+                      ["doctor", "--write"], ["doctor", "nfs://"], ["serve", "--config", "/nothing/there"]):
+            self.fails(2, *words)
+        self.assertFalse(os.path.exists(self.state))
+
+    def test_a_mistake_in_the_configuration_is_named_with_its_place(self):
+        path = os.path.join(self.work, "rowan.toml")
+        with open(path, "w", encoding="utf8") as out:
+            out.write("rpcbind = false\ncache-siz = '1G'\n")
+        self.fails(2, "serve", "--config", path, says=f"{path}:2:")
+
+    def test_help_is_everywhere(self):
+        for words in ([], ["serve"], ["image"], ["image", "add"], ["create"], ["list"], ["show"], ["remove"],
+                      ["check"], ["status"], ["doctor"]):
+            status, out, err = self.run_rowan(*words, "--help", state=False)
+            self.assertEqual((status, err), (0, ""))
+            self.assertIn("rowan", out)
+
+    def test_reading_makes_no_state(self):
+        self.fails(1, "list", says="no state")
+        self.fails(1, "status", says="the daemon is not running")
+        self.assertFalse(os.path.exists(self.state))
+
+
+class Records(Case):
+    """Without a daemon."""
+
+    def test_images_and_appliances_come_and_go(self):
+        self.ok("image", "add", "debian", self.image)
+        self.ok("image", "add", "debian", self.image, "--version", "b")
+        self.fails(1, "image", "add", "debian", self.image, "--version", "b", says="has a version")
+        versions = self.json("image", "show", "debian")["versions"]
+        self.assertEqual([entry["version"] for entry in versions], ["1", "b"])
+        self.ok("create", "vm1", "--image", "debian@1", "--allow", "10.0.0.0/8", "--quota", "1G", "--root-squash",
+                "--durability", "async")
+        shown = self.json("show", "vm1")
+        self.assertEqual((shown["image"], shown["version"], shown["quota"]), ("debian", "1", 1 << 30))
+        self.assertEqual((shown["durability"], shown["root_squash"]), ("async", True))
+        self.assertEqual(shown["state"], "stopped")
+        self.fails(1, "create", "vm1", "--image", "debian", says="'vm1' already exists")
+        self.fails(1, "create", "vm2", "--image", "fedora", says="no image 'fedora'")
+        self.fails(2, "create", "vm2", "--image", "debian", "--allow", "everybody")
+        self.fails(1, "image", "remove", "debian", says="'vm1'")
+        self.fails(1, "remove", "vm9", says="no appliance 'vm9'")
+        self.fails(1, "status", says="the daemon is not running; start it with 'rowan serve")
+        self.assertIn("vm1", self.ok("list"))
+        self.assertEqual(self.json("check")["appliances"][0]["ok"], True)
+        self.ok("remove", "vm1")
+        self.ok("image", "remove", "debian@b")
+        self.ok("image", "remove", "debian")
+        self.assertEqual(self.json("image", "list"), {"images": []})
+
+    def test_a_source_makes_its_own_image(self):
+        self.ok("create", "vm1", self.image)
+        self.ok("create", "vm2", os.path.relpath(self.image))
+        self.assertEqual(self.json("show", "vm2")["image"], "image")
+        self.assertEqual(len(self.json("image", "show", "image")["versions"]), 1)
+
+    def test_a_source_that_is_not_there_adds_nothing(self):
+        closed = socket.create_server(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        closed.close()
+        self.fails(1, "image", "add", "far", f"nfs://127.0.0.1/x?nfsport={port}&mountport={port}")
+        self.assertEqual(self.json("image", "list"), {"images": []})
+
+    def test_nobody_else_can_read_keys(self):
+        self.ok("create", "vm1", self.image)
+        path = os.path.join(self.state, "appliances", "vm1", "appliance.json")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode), 0o700)
+        with open(path, encoding="utf8") as record:
+            key = json.load(record)["record"]["key"]
+        self.assertNotIn(key, self.ok("show", "vm1", "--json"))
+
+
+class Life(Case):
+    """With a daemon."""
+
+    def curl(self, request):
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.settimeout(PATIENCE)
+            admin.connect(os.path.join(self.state, "rowan.sock"))
+            admin.sendall(request)
+            answer = b""
+            while chunk := admin.recv(65536):
+                answer += chunk
+        return answer
+
+    def test_serve_create_crash_and_serve_again(self):
+        daemon = self.serve()
+        self.assertIn("serving 0 appliances", daemon.line)
+        self.ok("image", "add", "debian", self.image)
+        self.ok("create", "vm1", "--image", "debian")
+        shown = self.json("show", "vm1")
+        self.assertEqual(shown["state"], "serving")
+        status = self.json("status")
+        self.assertEqual(status["daemon"]["listen"], [f"127.0.0.1:{daemon.port}"])
+        self.assertIn("vm1", self.ok("status"))
+        self.read_and_write(daemon)
+        status, _ = daemon.end(signal.SIGKILL)
+        self.assertEqual(status, -signal.SIGKILL)
+        again = self.serve()
+        self.assertEqual(self.json("show", "vm1")["id"], shown["id"])
+        self.read_back(again)
+        status, log = again.end()
+        self.assertEqual(status, 0, log)
+        self.assertFalse(os.path.exists(os.path.join(self.state, "rowan.sock")))
+        self.assertEqual(self.json("check", "vm1")["appliances"][0]["findings"], [])
+
+    def read_and_write(self, daemon):
+        if not shutil.which("nfs-cat"):
+            print("SKIP reading and writing: no libnfs utilities")
+            return
+        self.assertIn("hello", self.nfs("nfs-ls", daemon.url("/vm1/docs")))
+        self.assertEqual(self.nfs("nfs-cat", daemon.url("/vm1/docs/hello")), "hello from the image\n")
+        local = os.path.join(self.work, "local")
+        with open(local, "w", encoding="utf8") as out:
+            out.write("written here\n")
+        self.nfs("nfs-cp", local, daemon.url("/vm1/new"))
+        procedures = self.json("show", "vm1")["procedures"]
+        self.assertGreater(procedures["READ"]["calls"], 0)
+
+    def read_back(self, daemon):
+        if shutil.which("nfs-cat"):
+            self.assertEqual(self.nfs("nfs-cat", daemon.url("/vm1/new")), "written here\n")
+            self.assertEqual(self.nfs("nfs-cat", daemon.url("/vm1/docs/hello")), "hello from the image\n")
+
+    def nfs(self, *words):
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        self.assertEqual(done.returncode, 0, (words, done.stderr))
+        return done.stdout
+
+    def test_a_second_daemon_is_refused_at_once_and_the_first_unharmed(self):
+        daemon = self.serve()
+        self.fails(1, "serve", "--listen", "127.0.0.1:0", says=f"process {daemon.process.pid} (rowan serve)")
+        self.assertIsInstance(self.json("status")["daemon"], dict)
+
+    def test_a_taken_port_is_named(self):
+        daemon = self.serve()
+        other = os.path.join(self.work, "other")
+        status, _, err = self.run_rowan("serve", "--state", other, "--listen", f"127.0.0.1:{daemon.port}", state=False)
+        self.assertEqual(status, 1)
+        self.assertIn(str(daemon.port), err)
+
+    def test_a_damaged_appliance_does_not_stop_the_others(self):
+        self.ok("create", "good", self.image)
+        self.ok("create", "bad", self.image)
+        with open(os.path.join(self.state, "appliances", "bad", "appliance.json"), "r+", encoding="utf8") as record:
+            text = record.read().replace('"quota": 0', '"quota": 7')
+            record.seek(0)
+            record.write(text)
+        daemon = self.serve()
+        states = {entry["name"]: entry["state"] for entry in self.json("list")["appliances"]}
+        self.assertEqual(states, {"good": "serving", "bad": "damaged"})
+        self.fails(1, "show", "bad", says="damaged")
+        self.ok("remove", "bad")
+        status, log = daemon.end()
+        self.assertEqual(status, 0)
+        self.assertIn("appliance=bad", log)
+
+    def test_removing_while_serving(self):
+        self.serve()
+        self.ok("create", "vm1", self.image)
+        self.fails(1, "check", "vm1", says="being served")
+        self.ok("remove", "vm1")
+        self.assertEqual(os.listdir(os.path.join(self.state, "appliances")), [])
+        self.ok("image", "remove", "image")
+
+    def test_the_admin_socket_speaks_http_and_refuses_nonsense(self):
+        self.serve()
+        path = os.path.join(self.state, "rowan.sock")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        answer = self.curl(b"GET /v1/appliances HTTP/1.1\r\nHost: rowan\r\n\r\n")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
+        self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1]), {"appliances": []})
+        self.assertIn(b" 404 ", self.curl(b"GET /etc/passwd HTTP/1.1\r\nHost: rowan\r\n\r\n"))
+        self.assertIn(b" 400 ", self.curl(b"nonsense\r\n\r\n"))
+        self.assertIsInstance(self.json("status")["daemon"], dict)
+
+    def test_other_users_are_not_answered(self):
+        python = "/usr/bin/python3"  # one that the other user may run as well
+        if os.geteuid() != 0 or not os.access(python, os.X_OK):
+            self.skipTest("needs root to become another user, and " + python)
+        self.serve()
+        os.chmod(self.work, 0o755)
+        os.chmod(self.state, 0o755)
+        os.chmod(os.path.join(self.state, "rowan.sock"), 0o666)
+        child = subprocess.run(
+            [python, "-c", "import socket, sys\n"
+             "s = socket.socket(socket.AF_UNIX)\n"
+             "s.connect(sys.argv[1])\n"
+             "s.sendall(b'GET /v1/status HTTP/1.1\\r\\nHost: rowan\\r\\n\\r\\n')\n"
+             "print(len(s.recv(100)))\n", os.path.join(self.state, "rowan.sock")],
+            user=65534, group=65534, extra_groups=[], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        self.assertTrue(child.stdout == "0\n" or "Reset" in child.stderr or "Broken pipe" in child.stderr,
+                        (child.stdout, child.stderr))
+
+    def test_a_socket_path_that_is_not_its_own_is_left_alone(self):
+        os.makedirs(self.state, mode=0o700)
+        path = os.path.join(self.state, "rowan.sock")
+        os.symlink("/nothing/there", path)
+        status, _, err = self.run_rowan("serve", "--listen", "127.0.0.1:0")
+        self.assertEqual(status, 1)
+        self.assertIn("rowan.sock exists and is not a socket", err)
+        self.assertTrue(os.path.islink(path))
+
+
+class Doctor(Case):
+    def test_a_healthy_appliance(self):
+        daemon = self.serve()
+        self.ok("create", "vm1", self.image)
+        found = self.json("doctor", f"127.0.0.1:{daemon.port}:/vm1", "--write")
+        self.assertTrue(found["ok"], found)
+        topics = {finding["topic"]: finding["level"] for finding in found["findings"]}
+        for topic in ("portmap", "MOUNT", "NFS", "mount", "limits", "read", "write", "round trip", "access"):
+            self.assertEqual(topics.get(topic), "ok", found)
+        status, out, _ = self.run_rowan("doctor", f"127.0.0.1:{daemon.port}:/vm9")
+        self.assertEqual(status, 1)
+        self.assertIn("->", out)
+
+    def test_nobody_listens(self):
+        closed = socket.create_server(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        closed.close()
+        status, out, _ = self.run_rowan("doctor", f"127.0.0.1:{port}:/vm1")
+        self.assertEqual(status, 1)
+        self.assertIn("fail", out)
+
+    def test_a_server_that_never_answers_does_not_hang_it(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            start = time.monotonic()
+            status, out, _ = self.run_rowan("doctor", f"127.0.0.1:{port}:/vm1", "--timeout", "2")
+            self.assertEqual(status, 1)
+            self.assertLess(time.monotonic() - start, PATIENCE / 2)
+            self.assertIn("fail", out)
+
+
+if __name__ == "__main__":
+    if not ROWAN or not os.access(ROWAN, os.X_OK):
+        print(f"SKIP: no rowan to test: set ROWAN to the built program (now {ROWAN!r})")
+        sys.exit(77)
+    unittest.main(verbosity=2)

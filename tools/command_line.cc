@@ -1,0 +1,214 @@
+#include "tools/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "proxy/config.h"
+
+namespace rowan::tools {
+namespace {
+
+constexpr const char* overview =
+    "Examples:\n"
+    "  rowan image add debian 'nfs://images.example.net/debian-12'\n"
+    "  rowan create vm1 --image debian --allow 10.0.0.0/24\n"
+    "  rowan serve --listen 0.0.0.0:2049\n"
+    "  rowan status\n"
+    "\n"
+    "'rowan COMMAND --help' explains a command. Exit status: 0 done, 1 failed, 2 usage.";
+
+// What the parser fills in, and which of serve's options it has seen.
+struct Parse {
+  CommandLine line;
+  std::map<std::string, std::vector<std::string>> lists;
+  std::map<std::string, bool> flags;
+};
+
+CLI::App* add_command(CLI::App& parent, Parse& parse, Command command, const std::string& name,
+                      const std::string& help, const std::string& examples) {
+  CLI::App* app = parent.add_subcommand(name, help);
+  app->footer("Examples:\n" + examples);
+  std::string full = parent.get_name() == "image" ? "image " + name : name;
+  app->callback([&parse, command, full] {
+    parse.line.command = command;
+    parse.line.name = full;
+  });
+  app->add_option("--state", parse.line.state,
+                  "Directory that holds all state (default: /var/lib/rowan for root, else "
+                  "$XDG_STATE_HOME/rowan or ~/.local/state/rowan)")
+      ->type_name("DIR");
+  if (command != Command::serve) app->add_flag("--json", parse.line.json, "Print JSON");
+  return app;
+}
+
+void add_serve(CLI::App& root, Parse& parse) {
+  CLI::App* serve =
+      add_command(root, parse, Command::serve, "serve", "Run the proxy in the foreground",
+                  "  rowan serve\n"
+                  "  rowan serve --listen 0.0.0.0:2049 --listen '[::]:2049' --cache-size 50G\n"
+                  "  rowan serve --config /etc/rowan.toml\n"
+                  "\n"
+                  "The file holds the same names: listen = ['0.0.0.0:2049'], cache-size = '50G'.");
+  serve->add_option("--config", parse.line.config, "Settings in TOML; flags win over it")
+      ->type_name("FILE");
+  for (const proxy::Option& option : proxy::serve_options()) {
+    std::string name(option.name), flag = "--" + name;
+    std::string help =
+        std::string(option.help) + " (default: " + std::string(option.default_text) + ")";
+    if (option.kind == proxy::OptionKind::flag) {
+      serve->add_flag(flag, parse.flags[name], help);
+      continue;
+    }
+    CLI::Option* added = serve->add_option(flag, parse.lists[name], help);
+    added->type_name(std::string(option.value_name))->allow_extra_args(false);
+    added->expected(1);
+    added->multi_option_policy(option.kind == proxy::OptionKind::list
+                                   ? CLI::MultiOptionPolicy::TakeAll
+                                   : CLI::MultiOptionPolicy::Throw);
+  }
+}
+
+void add_image_commands(CLI::App& root, Parse& parse) {
+  CLI::App* image = root.add_subcommand("image", "Add, list, show and remove images");
+  image->require_subcommand(1);
+  CommandLine& line = parse.line;
+  CLI::App* add = add_command(
+      *image, parse, Command::image_add, "add", "Add an image, or a version of one",
+      "  rowan image add debian 'nfs://10.0.0.1/images/debian-12'\n"
+      "  rowan image add debian 'nfs://10.0.0.1/d13?nfsport=2049&mountport=2049' --version 13\n"
+      "  rowan image add local /srv/images/debian\n"
+      "\n"
+      "A version never changes: what is behind SOURCE must stay as it is.");
+  add->add_option("NAME", line.subject, "Name of the image")->required();
+  add->add_option("SOURCE", line.source, "nfs://HOST/EXPORT[?nfsport=N&mountport=N] or a directory")
+      ->required();
+  add->add_option("--version", line.version, "Label of the version (default: counted up from 1)")
+      ->type_name("LABEL");
+  add_command(*image, parse, Command::image_list, "list", "List the images",
+              "  rowan image list --json");
+  CLI::App* show = add_command(*image, parse, Command::image_show, "show",
+                               "Show one image and its versions", "  rowan image show debian");
+  show->add_option("NAME", line.subject, "Name of the image")->required();
+  CLI::App* remove = add_command(*image, parse, Command::image_remove, "remove",
+                                 "Remove an image, or one version of it, that no appliance uses",
+                                 "  rowan image remove debian\n  rowan image remove debian@1");
+  remove->add_option("NAME", line.subject, "NAME or NAME@VERSION")->required();
+}
+
+void add_appliance_commands(CLI::App& root, Parse& parse) {
+  CommandLine& line = parse.line;
+  CLI::App* create = add_command(
+      root, parse, Command::create, "create", "Make an appliance: what one client mounts",
+      "  rowan create vm1 --image debian --allow 10.0.0.7\n"
+      "  rowan create vm2 --image debian@2 --quota 20G\n"
+      "  rowan create vm3 /srv/images/debian --durability async\n"
+      "\n"
+      "Clients mount HOST:/APPLIANCE. Without --allow only this machine may.");
+  create->add_option("APPLIANCE", line.subject, "Name of the appliance")->required();
+  auto* source = create->add_option(
+      "SOURCE", line.source,
+      "A source, instead of --image: the image is added under the source's last name");
+  auto* image =
+      create->add_option("--image", line.image, "The image, and its version if not the newest")
+          ->type_name("NAME[@V]");
+  source->excludes(image);
+  create
+      ->add_option("--allow", line.allow,
+                   "Network that may mount it; repeatable (default: loopback only)")
+      ->type_name("CIDR")
+      ->allow_extra_args(false)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  create->add_option("--quota", line.quota, "Limit of redirected bytes (default: none)")
+      ->type_name("SIZE");
+  create
+      ->add_option("--durability", line.durability,
+                   "sync: stable replies survive power loss; async: replies before the disk has "
+                   "them, for throw-away nodes (default: sync)")
+      ->type_name("sync|async");
+  create->add_flag("--root-squash", line.root_squash, "Treat uid and gid 0 of clients as nobody");
+  add_command(root, parse, Command::list, "list", "List the appliances", "  rowan list");
+  CLI::App* show = add_command(root, parse, Command::show, "show", "Show one appliance",
+                               "  rowan show vm1 --json");
+  show->add_option("APPLIANCE", line.subject, "Name of the appliance")->required();
+  CLI::App* remove =
+      add_command(root, parse, Command::remove, "remove",
+                  "Remove an appliance and everything it has changed", "  rowan remove vm1");
+  remove->add_option("APPLIANCE", line.subject, "Name of the appliance")->required();
+  remove->add_flag("--force", line.force, "Also while clients have it mounted");
+  CLI::App* check =
+      add_command(root, parse, Command::check, "check",
+                  "Verify the redirect stores of appliances that are not being served",
+                  "  rowan check\n  rowan check vm1");
+  check->add_option("APPLIANCE", line.subject, "Only this one (default: all)");
+}
+
+void add_view_commands(CLI::App& root, Parse& parse) {
+  CommandLine& line = parse.line;
+  add_command(root, parse, Command::status, "status", "Show what the daemon does",
+              "  rowan status\n  rowan status --json");
+  CLI::App* doctor = add_command(
+      root, parse, Command::doctor, "doctor", "Look at a proxy or an image server from outside",
+      "  rowan doctor\n"
+      "  rowan doctor 10.0.0.5:2049:/vm1\n"
+      "  rowan doctor 'nfs://10.0.0.1/images/debian?nfsport=2049&mountport=2049'");
+  doctor->add_option(
+      "TARGET", line.subject,
+      "HOST[:PORT]:/APPLIANCE or nfs://HOST/EXPORT (default: this machine, port 2049)");
+  doctor->add_flag("--write", line.write, "Also write, read back and remove a temporary file");
+  doctor
+      ->add_option("--timeout", line.timeout_seconds,
+                   "Give up after so many seconds in all (default: 30)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 3600));
+}
+
+// The command that was being parsed, for "try ... --help".
+std::string words_so_far(const CLI::App& root) {
+  std::string words = "rowan";
+  for (const CLI::App* app = &root; !app->get_subcommands().empty();) {
+    app = app->get_subcommands().front();
+    words += " " + app->get_name();
+  }
+  return words;
+}
+
+void collect_settings(Parse& parse) {
+  for (auto& [name, values] : parse.lists) {
+    if (!values.empty()) parse.line.settings[name] = values;
+  }
+  for (auto& [name, given] : parse.flags) {
+    if (given) parse.line.settings[name] = {"true"};
+  }
+}
+
+}  // namespace
+
+std::variant<CommandLine, Finished> parse_command_line(int argc, const char* const* argv) {
+  Parse parse;
+  CLI::App root("Rowan: a redirect-on-write NFSv3 proxy", "rowan");
+  root.footer(overview);
+  root.require_subcommand(1);
+  root.set_version_flag("--version", ROWAN_VERSION);
+  root.add_option("--state", parse.line.state, "Directory that holds all state")->type_name("DIR");
+  root.add_flag("--json", parse.line.json, "Print JSON");
+  add_serve(root, parse);
+  add_image_commands(root, parse);
+  add_appliance_commands(root, parse);
+  add_view_commands(root, parse);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    return Finished{root.exit(asked)};
+  } catch (const CLI::ParseError& error) {
+    std::string words = words_so_far(root);
+    std::cerr << "rowan: " << (words == "rowan" ? "" : words.substr(6) + ": ") << error.what()
+              << "; try '" << words << " --help'\n";
+    return Finished{2};
+  }
+  collect_settings(parse);
+  return parse.line;
+}
+
+}  // namespace rowan::tools
