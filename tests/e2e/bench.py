@@ -32,7 +32,7 @@ def figures(url, works, *options):
 
 def run(story):
     rowan = Rowan(story)
-    rowan.command("create", "vm1", "--image", story.directory("image"))
+    rowan.command("create", "vm1", story.directory("image"))
     url = rowan.url("vm1")
     results = figures(url, WORKS, "--server-pid", str(rowan.child.process.pid))
     story.equal("every kind of load runs", [row["work"] for row in results], list(WORKS))

@@ -31,8 +31,9 @@ class Victim:
             out.write(random.Random(SEED).randbytes(DATA_BYTES))
         os.mkdir(os.path.join(image, "sub"))
         self.rowan = Rowan(story)
+        self.rowan.command("image", "add", "image", image)
         for name in ("vm1", "vm2"):
-            self.rowan.command("create", name, "--image", image)
+            self.rowan.command("create", name, "--image", "image")
         with self.wire() as client:
             self.root = client.mount("/vm1")[1]
             self.other_root = client.mount("/vm2")[1]
@@ -450,7 +451,7 @@ def odd_mounts(story, v):
 
 
 def unlisted_clients(story, v):
-    v.rowan.command("create", "private", "--image", os.path.join(story.work, "image"),
+    v.rowan.command("create", "private", "--image", "image",
                     "--allow", "127.0.0.1/32")
     with v.wire() as friend:
         status, stolen = friend.mount("/private")

@@ -27,9 +27,10 @@ def walk(story, url, *options):
 def against_rowan(story):
     image = story.directory("image")
     rowan = Rowan(story)
-    rowan.command("create", "vm1", "--image", image)
+    rowan.command("image", "add", "empty", image)
+    rowan.command("create", "vm1", "--image", "empty")
     walk(story, rowan.url("vm1"))
-    rowan.command("create", "vm2", "--image", image)
+    rowan.command("create", "vm2", "--image", "empty")
     rowan.restart(crash=True)
     walk(story, rowan.url("vm2"))
     story.equal("the image is untouched", os.listdir(image), [])

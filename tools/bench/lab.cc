@@ -55,9 +55,8 @@ Result<ChildProcess> Lab::start_rowan(const std::string& name, const std::string
   auto state = (directory("state") / name).string();
   std::error_code code;
   fs::remove_all(state, code);
-  TRY(auto create,
-      ChildProcess::start({programs_.rowan, "--state", state, "create", name, "--image", source},
-                          log(name + "-create")));
+  TRY(auto create, ChildProcess::start({programs_.rowan, "--state", state, "create", name, source},
+                                       log(name + "-create")));
   TRY_VOID(create.wait());
   TRY(auto serve, ChildProcess::start({programs_.rowan, "--state", state, "serve", "--listen",
                                        "127.0.0.1:" + std::to_string(port)},
