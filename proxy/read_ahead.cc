@@ -8,7 +8,8 @@ namespace {
 
 // A client sends several reads at once, and they overtake each other: this far from the expected place is
 // still the same stream.
-constexpr std::uint64_t disorder = 1u << 20;
+constexpr std::uint64_t most_disorder = 1u << 20;
+constexpr std::uint64_t least_disorder = 128u << 10;   // of a stream that has only just begun
 
 }  // namespace
 
@@ -17,14 +18,13 @@ ReadAhead::Stream& ReadAhead::stream_for(std::uint64_t offset, std::uint64_t len
   for (Stream& stream : streams_) {
     if (stream.used < oldest->used) oldest = &stream;
     if (stream.used == 0) continue;
-    std::uint64_t end = offset + length;
-    bool onward = offset >= stream.next && offset - stream.next <= std::min(disorder, stream.in_order);
-    bool overtaken = end <= stream.next && stream.next - offset <= std::min(disorder, stream.in_order);
-    bool overlapping = offset < stream.next && end > stream.next && stream.in_order > 0;
-    if (onward || overtaken || overlapping) return stream;
+    std::uint64_t disorder = std::min(most_disorder, stream.in_order + least_disorder);
+    bool onward = offset >= stream.next && offset - stream.next <= disorder;
+    bool overtaken = offset < stream.next && stream.next - offset <= disorder + length;
+    if (onward || overtaken) return stream;
   }
   *oldest = Stream();
-  oldest->next = offset;
+  oldest->start = oldest->next = offset;
   return *oldest;
 }
 
@@ -34,11 +34,12 @@ ReadAheadRange ReadAhead::on_read(const ReadAheadOptions& options, std::uint64_t
   bool first = stream.used == 0;
   stream.used = ++reads_;
   std::uint64_t end = offset + length;
-  bool again = end <= stream.next && !first;
+  stream.start = std::min(stream.start, offset);
   stream.next = std::max(stream.next, end);
   stream.ahead = std::max(stream.ahead, stream.next);
-  if (!again) stream.in_order += length;
-  if (first || again) return {};
+  // What is read again, or jumped over, does not count.
+  stream.in_order = std::min(stream.in_order + length, stream.next - stream.start);
+  if (first) return {};
   std::uint64_t window = std::bit_floor(std::min(options.most_window, stream.in_order / options.share));
   if (window < options.least_window) return {};
   // Half a window is left to go before the next is asked for, so that requests stay large.

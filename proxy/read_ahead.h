@@ -30,6 +30,7 @@ class ReadAhead {
 
  private:
   struct Stream {
+    std::uint64_t start = 0;     // where it began
     std::uint64_t next = 0;      // where the reader is expected
     std::uint64_t in_order = 0;  // bytes read in order so far
     std::uint64_t ahead = 0;     // fetched or on its way up to here

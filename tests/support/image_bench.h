@@ -81,6 +81,16 @@ class ImageBench {
     if (!done) return done.error();
     return bytes;
   }
+  // A bit in every 16 KiB of what the cache has on disk.
+  void flip_cached_bits() {
+    auto file = *directory_->open("blocks", cache::OpenMode::write);
+    for (std::uint64_t at = 100; at < *file->size(); at += cache::unit_size) {
+      std::byte byte;
+      CHECK(file->read_at(at, {&byte, 1}).has_value());
+      byte ^= std::byte{1};
+      CHECK(file->write_at(at, {&byte, 1}).has_value());
+    }
+  }
   static std::vector<std::byte> content(std::uint64_t seed, std::uint64_t offset, std::size_t count) {
     std::vector<std::byte> bytes(count);
     fill_content(seed, offset, bytes);
