@@ -1,10 +1,9 @@
 """An image that changes under a running appliance: a frozen view or a loud error, no mixture."""
 
-import errno
 import os
 
 from lab.ganesha import Ganesha
-from lab.nfs import Mount
+from lab.nfs import Mount, status_of
 from lab.rowan import Rowan
 from lab.story import tell
 
@@ -15,12 +14,19 @@ def content(seed):
     return b"".join(b"%08d%c" % (number, seed) for number in range(SIZE // 9 + 1))[:SIZE]
 
 
-def errno_of(call):
+def error_of(call):
     try:
         call()
     except OSError as error:
-        return errno.errorcode.get(error.errno, str(error.errno))
+        return status_of(error)
     return "no error"
+
+
+def right_or_error(mount, path, whole):
+    try:
+        return mount.read(path, 2 << 20, 64 << 10) == whole[2 << 20:][:64 << 10]
+    except OSError:
+        return True
 
 
 def make_tree(story, name):
@@ -49,17 +55,22 @@ def watch(story, rowan, kind, tree):
     for life in ("same life", "after a restart"):
         story.equal(f"{kind}, {life}: cached bytes are the old ones",
                     mount.read("/changing", 0, 64 << 10), content(ord("c"))[:64 << 10])
-        story.equal(f"{kind}, {life}: new bytes of the changed file are refused", "EIO",
-                    errno_of(lambda: mount.read("/changing", 2 << 20, 64 << 10)))
+        story.equal(f"{kind}, {life}: new bytes of the changed file are refused",
+                    error_of(lambda: mount.read("/changing", 2 << 20, 64 << 10)), "NFS3ERR_IO")
         story.equal(f"{kind}, {life}: what was cached of a deleted file is served",
                     mount.read("/deleted", 0, 64 << 10), content(ord("d"))[:64 << 10])
-        story.check(f"{kind}, {life}: the rest of a deleted file is an error",
-                    errno_of(lambda: mount.read("/deleted", 2 << 20, 64 << 10)) != "no error")
+        # A server that still has the file open may go on serving it.
+        story.check(f"{kind}, {life}: the rest of a deleted file is an error or its own bytes",
+                    right_or_error(mount, "/deleted", content(ord("d"))))
         story.equal(f"{kind}, {life}: a file that did not change is read on",
                     mount.read("/steady", 2 << 20, 64 << 10),
                     content(ord("s"))[2 << 20:][:64 << 10])
-        report = rowan.command("status", "--json")
-        story.check(f"{kind}, {life}: status names the changed file", "changing" in report)
+        # The list holds what this life of the daemon has found; the log and the refusal go on.
+        drifted = [path for image in rowan.json("status")["images"] if image["name"] == kind
+                   for path in image["versions"][0]["drifted"]]
+        if life == "same life":
+            story.check(f"{kind}: status names the changed file", "/changing" in drifted,
+                        str(drifted))
         mount.close()
         rowan.restart(crash=False)
         mount = Mount(rowan.url(kind))

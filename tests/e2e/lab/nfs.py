@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import subprocess
 
 _CHUNK = 256 << 10
@@ -46,6 +47,19 @@ def _library():
         function = getattr(lib, name)
         function.argtypes, function.restype = arguments, result
     return lib
+
+
+def status_of(error):
+    """The NFS status behind an OSError of a Mount, as RFC 1813 names it, or its text.
+
+    Of a failed READ or WRITE libnfs says EFAULT and, as text, the raw result, which begins with
+    the status; of other calls it names the status."""
+    if named := re.search(r"NFS3ERR_\w+", str(error)):
+        return named.group()
+    if raw := re.search(r'failed with "(.)', error.strerror or "", re.DOTALL):
+        return {5: "NFS3ERR_IO", 28: "NFS3ERR_NOSPC", 69: "NFS3ERR_DQUOT",
+                70: "NFS3ERR_STALE"}.get(ord(raw.group(1)), str(error))
+    return str(error)
 
 
 class Mount:

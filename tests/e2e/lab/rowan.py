@@ -32,7 +32,13 @@ class Rowan:
             self.name, [binary(), "serve", "--listen", f"127.0.0.1:{self.port}",
                         "--state", self.state, *self.options])
         self.child.wait_port(self.port)
-        wait_until(lambda: self._try("status")[0] == 0, 20, f"{self.name}'s admin interface")
+        wait_until(self._answers, 20, f"{self.name}'s admin interface")
+
+    def _answers(self):
+        if not self.child.running:
+            raise LabError(f"{self.name} ended with status {self.child.process.returncode}\n"
+                           + self.child.log_tail())
+        return self._try("status")[0] == 0
 
     def kill(self):
         """As a crash does: SIGKILL, no farewell."""
