@@ -97,6 +97,11 @@ Result<void> write_rows(Comparison& c, const Side& writable, const Side& rowan) 
   sequential.count = c.shape().file_size / max_io_size;
   sequential.depth = 4;
   TRY_VOID(c.row(sequential, writable, rowan));
+  // Overwriting in place needs no fresh room on the disk; redirecting always does. A new file needs
+  // it on both sides.
+  sequential.name = "1m sequential write of a new file + COMMIT";
+  sequential.work = "writenew";
+  TRY_VOID(c.row(sequential, writable, rowan));
   return create_row(c, writable, rowan);
 }
 

@@ -6,8 +6,8 @@ namespace rowan::bench {
 
 const std::vector<std::string_view>& load_names() {
   static const std::vector<std::string_view> names = {
-      "null", "getattr",  "lookup", "access",    "readdirplus",
-      "read", "randread", "write",  "randwrite", "create",
+      "null",     "getattr", "lookup",    "access",   "readdirplus", "read",
+      "randread", "write",   "randwrite", "writenew", "create",
   };
   return names;
 }
@@ -27,7 +27,8 @@ Result<std::unique_ptr<Load>> make_load(const LoadOptions& options) {
     return Error(Errc::usage, "the tree must have 1 to 1000000 objects and files of at most 1 TiB");
   }
   if (options.work == "create") return make_create_load(options);
-  bool data = options.work.ends_with("read") || options.work.ends_with("write");
+  bool data = options.work.ends_with("read") || options.work.ends_with("write") ||
+              options.work == "writenew";
   return data ? make_data_load(options) : make_name_load(options);
 }
 

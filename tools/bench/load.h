@@ -62,7 +62,8 @@ Result<std::unique_ptr<Load>> make_load(const LoadOptions& options);
 // The families, each in its file.
 std::unique_ptr<Load> make_name_load(
     const LoadOptions& options);  // null getattr lookup access readdirplus
-std::unique_ptr<Load> make_data_load(const LoadOptions& options);  // read randread write randwrite
+std::unique_ptr<Load> make_data_load(
+    const LoadOptions& options);  // read randread write randwrite writenew
 std::unique_ptr<Load> make_create_load(const LoadOptions& options);  // create
 
 }  // namespace rowan::bench

@@ -1,4 +1,7 @@
-// Loads on file data: `data` is read, `scratch` is overwritten with UNSTABLE writes and COMMITs.
+// Loads on file data: `data` is read, `scratch` is overwritten with UNSTABLE writes and COMMITs;
+// `writenew` writes a file of its own, which every server must find fresh room for.
+#include <unistd.h>
+
 #include <cstring>
 #include <vector>
 
@@ -16,12 +19,17 @@ std::uint64_t mix(std::uint64_t x) {  // splitmix64: a permutation that looks ra
 
 class FileLoad : public Load {
  public:
-  FileLoad(const LoadOptions& options, const char* file_name)
-      : options_(options), file_name_(file_name), random_(options.work.starts_with("rand")) {}
+  // `present_bytes`: the size that the file must have before the run.
+  FileLoad(const LoadOptions& options, std::string file_name, std::uint64_t present_bytes)
+      : options_(options),
+        file_name_(std::move(file_name)),
+        present_bytes_(present_bytes),
+        random_(options.work.starts_with("rand")) {}
 
   Result<void> prepare(RawClient& client, const FileHandle& root) override {
     TRY(auto top, ensure_directory(client, root, options_.tree.directory));
-    TRY(auto file, ensure_file(client, top, file_name_, options_.tree.file_size));
+    TRY(auto file, ensure_file(client, top, file_name_, present_bytes_));
+    top_ = std::move(top);
     file_ = std::move(file);
     return {};
   }
@@ -29,6 +37,8 @@ class FileLoad : public Load {
  protected:
   const LoadOptions& options() const { return options_; }
   const FileHandle& file() const { return file_; }
+  const FileHandle& directory() const { return top_; }
+  const std::string& file_name() const { return file_name_; }
   std::uint64_t offset_of(std::uint64_t index) const {
     std::uint64_t blocks = options_.tree.file_size / options_.size;
     std::uint64_t block = random_ ? mix(options_.seed * 0x10001 + index) : index;
@@ -37,14 +47,16 @@ class FileLoad : public Load {
 
  private:
   LoadOptions options_;
-  const char* file_name_;
+  std::string file_name_;
+  std::uint64_t present_bytes_;
   bool random_;
-  FileHandle file_;
+  FileHandle top_, file_;
 };
 
 class ReadLoad : public FileLoad {
  public:
-  explicit ReadLoad(const LoadOptions& options) : FileLoad(options, data_name) {}
+  explicit ReadLoad(const LoadOptions& options)
+      : FileLoad(options, data_name, options.tree.file_size) {}
   void issue(rpc_context* context, const Ticket& ticket, rpc_cb done, void* user) override {
     READ3args args{};
     args.file = file().borrow();
@@ -67,7 +79,9 @@ class ReadLoad : public FileLoad {
 class WriteLoad : public FileLoad {
  public:
   explicit WriteLoad(const LoadOptions& options)
-      : FileLoad(options, scratch_name),
+      : WriteLoad(options, scratch_name, options.tree.file_size) {}
+  WriteLoad(const LoadOptions& options, std::string file_name, std::uint64_t present_bytes)
+      : FileLoad(options, std::move(file_name), present_bytes),
         commit_interval_(std::max<std::uint64_t>(1, options.commit_every / options.size)),
         data_(options.size) {
     for (std::size_t i = 0; i < data_.size(); ++i)
@@ -142,9 +156,30 @@ class WriteLoad : public FileLoad {
   std::array<char, NFS3_WRITEVERFSIZE> verifier_{};
 };
 
+// The same into a file that does not exist yet, removed at the end.
+class NewFileLoad : public WriteLoad {
+ public:
+  explicit NewFileLoad(const LoadOptions& options)
+      : WriteLoad(options, "new-" + std::to_string(getpid()) + "-" + std::to_string(options.seed),
+                  0) {}
+
+  Result<void> clean_up(RawClient& client) override {
+    REMOVE3args args{};
+    args.object.dir = directory().borrow();
+    args.object.name = const_cast<char*>(file_name().c_str());
+    int status = NFS3_OK;
+    TRY_VOID(client.call<REMOVE3res>(rpc_nfs3_remove_async, args,
+                                     [&](const REMOVE3res& res) { status = res.status; }));
+    if (status != NFS3_OK)
+      return Error(Errc::io, "REMOVE while cleaning up: " + status_text(status));
+    return {};
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<Load> make_data_load(const LoadOptions& options) {
+  if (options.work == "writenew") return std::make_unique<NewFileLoad>(options);
   if (options.work.ends_with("write")) return std::make_unique<WriteLoad>(options);
   return std::make_unique<ReadLoad>(options);
 }

@@ -8,7 +8,7 @@ namespace rowan::bench {
 namespace {
 
 bool moves_data(const std::string& work) {
-  return work.ends_with("read") || work.ends_with("write");
+  return work.ends_with("read") || work.ends_with("write") || work == "writenew";
 }
 
 std::string format(const char* pattern, double value) {
