@@ -83,17 +83,22 @@ say complaints "$(dmesg | grep -ciE 'stale|I/O error|nfs.*error')"
 say traces "$(traces)"
 """
 
-SECOND_BOOT = TRACES + """
+# With the image server gone only what somebody has read before can be run: shell built-ins here.
+PRESENT = """
+present() { for path; do [ -e "$path" ] && echo "$path"; done; }
+"""
+
+SECOND_BOOT = TRACES + PRESENT + """
 say traces "$(traces)"
 say program "$(/root/work/src/program)"
-say gone "$(ls /srv/odd/fifo /srv/odd/linked /usr/share/base-files 2>/dev/null | wc -l)"
+say gone "$(present /srv/odd/fifo /srv/odd/linked /usr/share/base-files)"
 echo "the origin is away" > /etc/rowan-wrote && rm -r /root/work/src || die "writes while away"
 """
 
-OTHER_APPLIANCE = """
+OTHER_APPLIANCE = PRESENT + """
 say looks "$(cd /srv/odd && sh /run/rowan/look | sha256sum)"
-say foreign "$(ls -d /etc/rowan-wrote /root/work /srv/made-and-moved \
-  /usr/share/base-files-moved 2>/dev/null | wc -l)"
+say foreign "$(present /etc/rowan-wrote /root/work /srv/made-and-moved \
+  /usr/share/base-files-moved)"
 say machine "$(cat /etc/machine-id)"
 """
 
@@ -157,7 +162,7 @@ def run(story):
     story.equal("it finds its writes, byte for byte and inode for inode",
                 guest.told("traces"), traces)
     story.check("what it compiled runs", int(guest.told("program")) > 0)
-    story.equal("what it removed or renamed stays so", guest.told("gone"), "0")
+    story.equal("what it removed or renamed stays so", guest.told("gone"), "")
     guest.finish()
 
     origin.start()
@@ -166,7 +171,7 @@ def run(story):
     story.check("a second appliance boots from the shared cache", guest.up_s() > 0,
                 f"{guest.up_s():.1f} s of guest time")
     story.equal("it sees the image", guest.told("looks"), host_looks)
-    story.equal("it sees no write of the first", guest.told("foreign"), "0")
+    story.equal("it sees no write of the first", guest.told("foreign"), "")
     story.check("it is another machine", guest.told("machine") not in ("", machine))
     guest.finish()
     more = rowan.fetched_bytes() - already
