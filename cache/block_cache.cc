@@ -1,5 +1,5 @@
-// Reading, loading and dropping. A warm read is one hash look-up and one preadv2 from the page cache, and
-// verifies the 4 KiB blocks that it reads, no others.
+// Reading, loading and dropping. A warm read is one hash look-up and one preadv2 from the page
+// cache, and verifies the 4 KiB blocks that it reads, no others.
 #include <algorithm>
 #include <cstring>
 

@@ -1,16 +1,18 @@
 // The parts of the block cache that its .cc files share; nobody else includes this.
 //
-//   blocks   a sparse file of 16 KiB slots; a unit takes the first 4 KiB blocks it needs of its slot
+//   blocks   a sparse file of 16 KiB slots; a unit takes the first 4 KiB blocks it needs of its
+//            slot
 //   index    block_log.h; index.new while it is being compacted
 //   lock     held while the cache is open
 //
-// One write job is out at a time. Its order is what makes the limit and the checksums hold: first holes are
-// punched, then units written, then the records of both appended. Nothing is synced: after power loss a
-// record may be there without its data (the checksum tells) or data without its record (never found).
+// One write job is out at a time. Its order is what makes the limit and the checksums hold: first
+// holes are punched, then units written, then the records of both appended. Nothing is synced:
+// after power loss a record may be there without its data (the checksum tells) or data without its
+// record (never found).
 //
-// A unit's slot goes  free -> pending (in memory, readable) -> writing (pinned) -> on disk -> released
-// (erase record and hole are due) -> free. An evicted slot that is large enough is used again without
-// being released: the put record overrides the old one.
+// A unit's slot goes  free -> pending (in memory, readable) -> writing (pinned) -> on disk ->
+// released (erase record and hole are due) -> free. An evicted slot that is large enough is used
+// again without being released: the put record overrides the old one.
 #pragma once
 
 #include <deque>
@@ -73,8 +75,8 @@ class BlockWriteJob final : public Job {
   std::vector<Hole> holes;
   std::vector<Unit> units;
   std::uint64_t index_offset = 0;
-  // Compaction: `slice` goes to new_index_offset of new_index (opened by the job when null); finish appends
-  // this job's own records as well and renames.
+  // Compaction: `slice` goes to new_index_offset of new_index (opened by the job when null); finish
+  // appends this job's own records as well and renames.
   Compaction compaction = Compaction::none;
   std::vector<std::byte> slice;
   std::shared_ptr<File> new_index;
@@ -104,7 +106,9 @@ class BlockCacheImpl final : public BlockCache {
 
   Result<void> open_files();
 
-  bool contains(const BlockKey& key) const override { return index_.find(key) != UnitIndex::no_slot; }
+  bool contains(const BlockKey& key) const override {
+    return index_.find(key) != UnitIndex::no_slot;
+  }
   Result<void> read(const BlockKey& key, std::uint32_t skip, ByteSpan into) override;
   std::unique_ptr<Job> take_load() override;
   Generation generation(const BlockKey&) const override { return generation_; }
@@ -172,7 +176,8 @@ class BlockCacheImpl final : public BlockCache {
   UnitIndex index_;
   Eviction eviction_;
   std::unordered_map<Slot, MemoryUnit> memory_;
-  std::deque<Slot> pending_;         // slots to write, oldest first; some may have been dropped since
+  // slots to write, oldest first; some may have been dropped since
+  std::deque<Slot> pending_;
   std::deque<Slot> loaded_;          // slots whose bytes were loaded, oldest first; same
   std::uint64_t pending_bytes_ = 0, pending_units_ = 0;   // offered, not yet in a job
   std::uint64_t written_bytes_ = 0, written_records_ = 0; // in the job that is out
@@ -183,10 +188,13 @@ class BlockCacheImpl final : public BlockCache {
   std::uint64_t load_number_ = 0;
   std::size_t loads_out_ = 0;
 
-  std::vector<Slot> free_;                // unused; may still have blocks on disk (UnitIndex::Entry)
-  std::vector<BlockWriteJob::Hole> holes_;  // for the next job; a whole slot among them is then free
+  // unused; may still have blocks on disk (UnitIndex::Entry)
+  std::vector<Slot> free_;
+  // for the next job; a whole slot among them is then free
+  std::vector<BlockWriteJob::Hole> holes_;
   std::vector<BlockLogRecord> records_;   // erasures and drops for the next job
-  std::uint64_t blocks_used_ = 0;         // 4 KiB blocks of the slab, once the job that is out has run
+  // 4 KiB blocks of the slab, once the job that is out has run
+  std::uint64_t blocks_used_ = 0;
   std::uint64_t log_records_ = 0;
   bool writing_ = false;
   bool can_punch_ = true;                 // else slots keep the blocks they once had
@@ -198,7 +206,8 @@ class BlockCacheImpl final : public BlockCache {
     std::vector<std::byte> tail;    // appended to the old index meanwhile
   };
   std::optional<Compacting> compacting_;
-  std::uint64_t compaction_not_before_ = 0;   // log records: after a failure it is not tried at once again
+  // log records: after a failure it is not tried at once again
+  std::uint64_t compaction_not_before_ = 0;
 
   Generation generation_ = 1;
   BlockCacheUsage counts_;

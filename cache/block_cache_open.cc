@@ -1,5 +1,5 @@
-// Opening: the index is read in one pass, in large pieces. What it says about the data is believed until a
-// read finds otherwise.
+// Opening: the index is read in one pass, in large pieces. What it says about the data is believed
+// until a read finds otherwise.
 #include <algorithm>
 
 #include "cache/block_cache_impl.h"
@@ -45,7 +45,8 @@ Result<void> BlockCacheImpl::replay() {
   TRY(std::uint64_t size, index_file_->size());
   TRY(std::uint64_t slab_bytes, blocks_->size());
   std::uint64_t slots_on_disk = (slab_bytes + unit_size - 1) / unit_size;
-  std::vector<std::byte> piece(std::min<std::uint64_t>(round_up(size + 1, log_record_bytes), piece_bytes));
+  std::vector<std::byte> piece(
+      std::min<std::uint64_t>(round_up(size + 1, log_record_bytes), piece_bytes));
   std::uint64_t damaged = 0;
   for (std::uint64_t offset = 0; offset + log_record_bytes <= size;) {
     Result<std::size_t> got = index_file_->read_at(offset, piece);
@@ -93,7 +94,8 @@ void BlockCacheImpl::replay_record(const BlockLogRecord& record, std::uint64_t s
   Slot other = index_.find(record.key);
   if (other != UnitIndex::no_slot) index_.erase(other);
   index_.grow(std::max(index_.slots(), record.slot + 1));
-  index_.insert(record.slot, record.key, record.length, record.sums);  // false: too many versions, left out
+  // false: too many versions, left out
+  index_.insert(record.slot, record.key, record.length, record.sums);
 }
 
 // Neither file is trusted: both start empty.
@@ -105,8 +107,8 @@ Result<void> BlockCacheImpl::start_afresh() {
   std::byte header[log_record_bytes];
   encode_block_log_header(header);
   Result<void> written = index_file_->write_at(0, header);
-  // A full disk does not keep anybody from starting. Records follow the missing header and the next open
-  // starts afresh again.
+  // A full disk does not keep anybody from starting. Records follow the missing header and the next
+  // open starts afresh again.
   if (!written && !written.failed_with(Errc::no_space)) return written;
   return {};
 }

@@ -49,7 +49,8 @@ void BlockWriteJob::punch() {
       }
     }
     std::uint64_t from = offset_of(holes[at].slot) + std::uint64_t{holes[at].first} * sum_block;
-    std::uint64_t to = offset_of(holes[end - 1].slot) + std::uint64_t{holes[end - 1].end} * sum_block;
+    std::uint64_t to =
+        offset_of(holes[end - 1].slot) + std::uint64_t{holes[end - 1].end} * sum_block;
     bool failed = !blocks_.punch(from, to - from);
     for (; at < end; ++at) holes[at].failed = failed;
   }
@@ -97,13 +98,14 @@ void BlockWriteJob::compact() {
     }
     if (!slice.empty()) TRY_VOID(new_index->write_at(new_index_offset, slice));
     if (compaction == Compaction::slice) return {};
-    // Synced before it takes the old one's place, so that a power cut does not trade a full index for an
-    // empty one. Losing it would only cost time.
+    // Synced before it takes the old one's place, so that a power cut does not trade a full index
+    // for an empty one. Losing it would only cost time.
     TRY_VOID(new_index->sync());
     return directory_.rename(new_index_file_name, index_file_name);
   };
   compaction_result = step();
-  if (!compaction_result) (void)directory_.remove(new_index_file_name);  // overwritten next time anyway
+  // overwritten next time anyway
+  if (!compaction_result) (void)directory_.remove(new_index_file_name);
 }
 
 // --- Room

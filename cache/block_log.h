@@ -1,8 +1,10 @@
-// The block cache's index on disk: a header and records of 64 bytes, each with its own checksum. Records are
-// appended without syncs; a later one overrides an earlier one, and damaged ones are skipped: what they
-// leave wrong is found by the checksum of the data, as the cached bytes of a key never change.
+// The block cache's index on disk: a header and records of 64 bytes, each with its own checksum.
+// Records are appended without syncs; a later one overrides an earlier one, and damaged ones are
+// skipped: what they leave wrong is found by the checksum of the data, as the cached bytes of a key
+// never change.
 //
-//   header   "rowanblk"  u32 format (1)  u32 unit size  u32 block size  zeros  u64 XXH3-64 of bytes 0..56
+//   header   "rowanblk"  u32 format (1)  u32 unit size  u32 block size  zeros  u64 XXH3-64 of bytes
+//            0..56
 //   record   u8 kind  u8 zero  u16 length  u32 slot  u64 version  u64 object  u32 index  u32 zero
 //            4 x u32 low, 4 x u16 high halves of the block sums  u64 XXH3-64 of bytes 0..56
 // All numbers are little-endian.

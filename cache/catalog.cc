@@ -14,7 +14,8 @@ constexpr std::size_t scan_piece = 1000;
 
 Error damaged(std::string_view what, ObjectId id) {
   return Error(Errc::corrupt, "catalogue: the " + std::string(what) + " of object " +
-                                  std::to_string(to_number(id)) + " is damaged; fetch the image anew");
+                                  std::to_string(to_number(id)) +
+                                  " is damaged; fetch the image anew");
 }
 
 Result<void> run_loads(Table& table) {
@@ -27,7 +28,8 @@ Result<void> run_loads(Table& table) {
 
 }  // namespace
 
-std::optional<std::string> describe_drift(const ImageAttributes& known, const ImageAttributes& seen) {
+std::optional<std::string> describe_drift(const ImageAttributes& known,
+                                          const ImageAttributes& seen) {
   auto became = [](std::string_view what, auto before, auto after) {
     return std::string(what) + " " + std::to_string(before) + " became " + std::to_string(after);
   };
@@ -120,8 +122,8 @@ Result<ObjectId> CatalogImpl::lookup(VersionId version, ObjectId directory, std:
   return Errc::not_found;
 }
 
-Result<Listing> CatalogImpl::list(VersionId version, ObjectId directory, std::uint64_t after_position,
-                                  std::size_t limit) {
+Result<Listing> CatalogImpl::list(VersionId version, ObjectId directory,
+                                  std::uint64_t after_position, std::size_t limit) {
   Listing listing;
   CatalogDraft nothing(*table_);
   TRY(catalog::DirectoryState state, directory_state(nothing, version, directory));
@@ -134,12 +136,14 @@ Result<Listing> CatalogImpl::list(VersionId version, ObjectId directory, std::ui
     for (const TableEntry& entry : found) {
       Listing::Entry listed;
       bool sized = entry.key.size() == to.size();
-      if (!sized || !catalog::decode_listed(entry.value, listed)) return damaged("listing", directory);
+      if (!sized || !catalog::decode_listed(entry.value, listed))
+        return damaged("listing", directory);
       listed.position = load_be<std::uint64_t>(as_bytes(entry.key).data() + entry.key.size() - 8);
       listing.entries.push_back(std::move(listed));
     }
   }
-  std::uint64_t reached = listing.entries.empty() ? after_position : listing.entries.back().position;
+  std::uint64_t reached =
+      listing.entries.empty() ? after_position : listing.entries.back().position;
   listing.complete = state.complete && reached + 1 >= state.next_position;
   return listing;
 }
@@ -160,7 +164,8 @@ Result<std::string> CatalogImpl::path(ObjectId id) {
   return path;
 }
 
-Result<catalog::DirectoryState> CatalogImpl::directory_state(const CatalogDraft& draft, VersionId version,
+Result<catalog::DirectoryState> CatalogImpl::directory_state(const CatalogDraft& draft,
+                                                             VersionId version,
                                                              ObjectId directory) {
   TRY(std::optional<std::string> value, draft.get(catalog::directory_key(version, directory)));
   if (!value) return catalog::DirectoryState();
@@ -169,8 +174,8 @@ Result<catalog::DirectoryState> CatalogImpl::directory_state(const CatalogDraft&
   return *state;
 }
 
-Result<std::optional<ImageObject>> CatalogImpl::attributes(const CatalogDraft& draft, VersionId version,
-                                                           ObjectId id) {
+Result<std::optional<ImageObject>> CatalogImpl::attributes(const CatalogDraft& draft,
+                                                           VersionId version, ObjectId id) {
   TRY(std::optional<std::string> value, draft.get(catalog::attributes_key(version, id)));
   if (!value) return std::optional<ImageObject>();
   ImageObject object;

@@ -1,10 +1,11 @@
-// What is known of one image: its objects' ids, names and attributes in each version, kept for ever once
-// seen, so that names and attributes are served with the source away. Built on the same engine as the
-// redirect store (table.h); same strand, job and needs_load rules. Keys and values: catalog_records.h.
+// What is known of one image: its objects' ids, names and attributes in each version, kept for ever
+// once seen, so that names and attributes are served with the source away. Built on the same engine
+// as the redirect store (table.h); same strand, job and needs_load rules. Keys and values:
+// catalog_records.h.
 //
-// Ids (ObjectId without the top bit) are digests of the path, so every host gives the same object the same
-// id, but for files with several names: they have the id of the name that was seen first. An id may be shown
-// to a client only once it is durable: wait for the ticket.
+// Ids (ObjectId without the top bit) are digests of the path, so every host gives the same object
+// the same id, but for files with several names: they have the id of the name that was seen first.
+// An id may be shown to a client only once it is durable: wait for the ticket.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,8 @@ struct ImageObject {
   ObjectId parent = no_object;       // of the first name seen
   std::string name;
   ImageAttributes attributes;
-  std::string source_handle;         // opaque bytes of the source (an NFS handle; empty for a local directory)
+  // opaque bytes of the source (an NFS handle; empty for a local directory)
+  std::string source_handle;
   std::optional<std::string> target; // symlink, once read
   bool drifted = false;              // new blocks of it are refused
 };
@@ -53,7 +55,8 @@ struct Listing {                      // one page, in the fixed order
   struct Entry { std::uint64_t position; std::string name; ObjectId child; };
   std::vector<Entry> entries;
   bool complete = false;              // no entry follows, and none will
-  std::string source_cursor;          // where the source goes on, when !complete and the page ran dry
+  // where the source goes on, when !complete and the page ran dry
+  std::string source_cursor;
 };
 
 // The source told something else than before. The first telling stands.
@@ -64,10 +67,11 @@ struct Contradiction {
   std::string what;                  // for the log: "size 10 became 12", "was absent before"
 };
 
-// Differences that mean other content: kind, size, mtime, or the source's number of the object. A ctime that
-// moves alone does not (a link was added, a mode was set and set back), nor do atime, nlink and owners: what
-// was seen first of them stays. Nothing: the same.
-std::optional<std::string> describe_drift(const ImageAttributes& known, const ImageAttributes& seen);
+// Differences that mean other content: kind, size, mtime, or the source's number of the object. A
+// ctime that moves alone does not (a link was added, a mode was set and set back), nor do atime,
+// nlink and owners: what was seen first of them stays. Nothing: the same.
+std::optional<std::string> describe_drift(const ImageAttributes& known,
+                                          const ImageAttributes& seen);
 
 inline constexpr std::size_t max_cursor_bytes = 4096;
 inline constexpr std::size_t max_source_handle_bytes = 1024;
@@ -88,16 +92,20 @@ class Catalog {
   // Root-relative path for messages and for finding an object again after STALE: "/usr/bin/cc".
   virtual Result<std::string> path(ObjectId id) = 0;
 
-  // What the source told. Known facts are never replaced (immutable by contract); contradictions are collected
-  // for the caller to report. Each returns the ticket after which the ids in it may be shown. Besides
-  // needs_load: try_later (run jobs first), no_space, the table's failure. Nothing changed then, except that
-  // a first part of a page may have been added; adding the same page again is no harm.
-  // invalid: a name of 0 or more than 255 bytes, or with '/' or NUL, "." and ".."; or a bound above exceeded.
+  // What the source told. Known facts are never replaced (immutable by contract); contradictions
+  // are collected for the caller to report. Each returns the ticket after which the ids in it may
+  // be shown. Besides needs_load: try_later (run jobs first), no_space, the table's failure.
+  // Nothing changed then, except that a first part of a page may have been added; adding the same
+  // page again is no harm. invalid: a name of 0 or more than 255 bytes, or with '/' or NUL, "." and
+  // ".."; or a bound above exceeded.
   virtual Result<Ticket> add_root(VersionId version, const SourceEntry& root) = 0;
-  virtual Result<Ticket> add_entry(VersionId version, ObjectId directory, const SourceEntry& entry) = 0;
+  virtual Result<Ticket> add_entry(VersionId version, ObjectId directory,
+                                   const SourceEntry& entry) = 0;
   // Kept for a bounded number of names per directory: beyond, the source is asked each time.
-  virtual Result<Ticket> add_absent(VersionId version, ObjectId directory, std::string_view name) = 0;
-  // The next page of a listing: appended in this order. `cursor` as Listing::source_cursor; `last`: the end.
+  virtual Result<Ticket> add_absent(VersionId version, ObjectId directory,
+                                    std::string_view name) = 0;
+  // The next page of a listing: appended in this order. `cursor` as Listing::source_cursor; `last`:
+  // the end.
   virtual Result<Ticket> add_page(VersionId version, ObjectId directory,
                                   const std::vector<SourceEntry>& entries, std::string cursor,
                                   bool last) = 0;
@@ -107,15 +115,16 @@ class Catalog {
   // At most the last 64; given once.
   virtual std::vector<Contradiction> take_contradictions() = 0;
 
-  // What the other calls answer may be newer than the disk. The ticket after which an id, and the positions
-  // of a listing, may be shown to a client; 0 when that is now.
+  // What the other calls answer may be newer than the disk. The ticket after which an id, and the
+  // positions of a listing, may be shown to a client; 0 when that is now.
   virtual Ticket shown_after(ObjectId id) const = 0;
   virtual Ticket listing_shown_after(ObjectId directory) const = 0;
 
   virtual std::uint64_t object_count(VersionId version) const = 0;
-  virtual std::uint64_t known_bytes(VersionId version) const = 0;   // sum of sizes of regular files seen
-  // Forgets a version that nobody uses, a bounded piece at a time: try_later means run the jobs and call it
-  // again. Identities stay, so that ids are never given to other paths.
+  // sum of sizes of regular files seen
+  virtual std::uint64_t known_bytes(VersionId version) const = 0;
+  // Forgets a version that nobody uses, a bounded piece at a time: try_later means run the jobs and
+  // call it again. Identities stay, so that ids are never given to other paths.
   virtual Result<Ticket> remove_version(VersionId version) = 0;
 
   virtual void want_durable(Ticket ticket) = 0;
@@ -126,7 +135,8 @@ class Catalog {
   virtual std::unique_ptr<Job> next_job() = 0;
   virtual void complete(std::unique_ptr<Job> job) = 0;
   virtual bool busy() const = 0;
-  // Before a clean shutdown (table.h): then run jobs until !busy(). Nothing can be added afterwards.
+  // Before a clean shutdown (table.h): then run jobs until !busy(). Nothing can be added
+  // afterwards.
   virtual void prepare_close() = 0;
   virtual std::uint64_t memory_bytes() const = 0;
 };

@@ -7,8 +7,8 @@
 namespace rowan::cache {
 namespace {
 
-// A batch of the table holds max_batch_edits; an entry needs at most eight (identity, alias, attributes, link,
-// name, listing, unlisted, counters).
+// A batch of the table holds max_batch_edits; an entry needs at most eight (identity, alias,
+// attributes, link, name, listing, unlisted, counters).
 constexpr std::size_t entries_per_batch = max_batch_edits / 12;
 constexpr std::uint32_t max_absent_names = 65536;   // stored per directory
 constexpr std::uint32_t max_id_counter = 64;
@@ -81,9 +81,10 @@ Result<ObjectId> CatalogImpl::intern(Adding& adding, ObjectId directory, const S
   return *id;
 }
 
-// The first name of a file with several, in this version. Another version may have given the path the id of
-// another name; it is used again unless this version has it for another file.
-Result<ObjectId> CatalogImpl::intern_link(Adding& adding, ObjectId directory, const SourceEntry& entry) {
+// The first name of a file with several, in this version. Another version may have given the path
+// the id of another name; it is used again unless this version has it for another file.
+Result<ObjectId> CatalogImpl::intern_link(Adding& adding, ObjectId directory,
+                                          const SourceEntry& entry) {
   TRY(std::optional<std::string> alias,
       adding.draft.get(catalog::alias_key(catalog::natural_id(directory, entry.name, 0))));
   auto id = alias ? catalog::decode_id(*alias) : std::nullopt;
@@ -94,7 +95,8 @@ Result<ObjectId> CatalogImpl::intern_link(Adding& adding, ObjectId directory, co
   return *id;
 }
 
-Result<ObjectId> CatalogImpl::intern_path(Adding& adding, ObjectId directory, const SourceEntry& entry) {
+Result<ObjectId> CatalogImpl::intern_path(Adding& adding, ObjectId directory,
+                                          const SourceEntry& entry) {
   for (std::uint32_t counter = 0; counter < max_id_counter; ++counter) {
     ObjectId id = catalog::natural_id(directory, entry.name, counter);
     if (id == no_object || id == image_root) continue;
@@ -125,7 +127,8 @@ Result<Ticket> CatalogImpl::finish(Adding& adding, ObjectId listed) {
   } else if (ticket <= table_->durable()) {
     ticket = 0;
   }
-  if (adding.counters.objects > 0) counters_[static_cast<std::uint64_t>(adding.version)] = adding.counters;
+  if (adding.counters.objects > 0)
+    counters_[static_cast<std::uint64_t>(adding.version)] = adding.counters;
   for (ObjectId id : adding.fresh) {
     fresh_[id] = ticket;
     fresh_order_.emplace_back(ticket, id);
@@ -156,7 +159,8 @@ Result<Ticket> CatalogImpl::add_root(VersionId version, const SourceEntry& root)
   return finish(adding, no_object);
 }
 
-Result<Ticket> CatalogImpl::add_entry(VersionId version, ObjectId directory, const SourceEntry& entry) {
+Result<Ticket> CatalogImpl::add_entry(VersionId version, ObjectId directory,
+                                      const SourceEntry& entry) {
   TRY_VOID(check_entry(entry));
   Adding adding(*table_, version);
   std::string key = catalog::name_key(version, directory, entry.name);
@@ -172,7 +176,8 @@ Result<Ticket> CatalogImpl::add_entry(VersionId version, ObjectId directory, con
   return finish(adding, no_object);
 }
 
-Result<Ticket> CatalogImpl::add_absent(VersionId version, ObjectId directory, std::string_view name) {
+Result<Ticket> CatalogImpl::add_absent(VersionId version, ObjectId directory,
+                                       std::string_view name) {
   TRY_VOID(check_name(name));
   Adding adding(*table_, version);
   Result<ObjectId> known = lookup(version, directory, name);
@@ -191,8 +196,8 @@ Result<Ticket> CatalogImpl::add_absent(VersionId version, ObjectId directory, st
   return finish(adding, no_object);
 }
 
-Result<void> CatalogImpl::list_entry(Adding& adding, ObjectId directory, catalog::DirectoryState& state,
-                                     const SourceEntry& entry) {
+Result<void> CatalogImpl::list_entry(Adding& adding, ObjectId directory,
+                                     catalog::DirectoryState& state, const SourceEntry& entry) {
   TRY_VOID(check_entry(entry));
   std::string key = catalog::name_key(adding.version, directory, entry.name);
   TRY(std::optional<std::string> value, adding.draft.get(key));
@@ -215,11 +220,12 @@ Result<void> CatalogImpl::list_entry(Adding& adding, ObjectId directory, catalog
   return {};
 }
 
-// The listing ended without names that were looked up before: they stay, at its end. False if not all of them
-// have found room in this batch.
+// The listing ended without names that were looked up before: they stay, at its end. False if not
+// all of them have found room in this batch.
 Result<bool> CatalogImpl::list_unlisted(Adding& adding, ObjectId directory,
                                         catalog::DirectoryState& state) {
-  constexpr std::size_t limit = 2 * entries_per_batch;   // this batch has listed half of them at most
+  // this batch has listed half of them at most
+  constexpr std::size_t limit = 2 * entries_per_batch;
   std::string prefix = catalog::unlisted_key(adding.version, directory, "");
   TRY(std::vector<TableEntry> left, table_->scan(prefix, catalog::prefix_end(prefix), limit));
   std::size_t added = 0;
@@ -245,7 +251,8 @@ Result<bool> CatalogImpl::list_unlisted(Adding& adding, ObjectId directory,
 Result<Ticket> CatalogImpl::add_page(VersionId version, ObjectId directory,
                                      const std::vector<SourceEntry>& entries, std::string cursor,
                                      bool last) {
-  if (cursor.size() > max_cursor_bytes) return Error(Errc::invalid, "the source's cursor is too long");
+  if (cursor.size() > max_cursor_bytes)
+    return Error(Errc::invalid, "the source's cursor is too long");
   for (std::size_t at = 0;;) {
     Adding adding(*table_, version);
     TRY(catalog::DirectoryState state, directory_state(adding.draft, version, directory));
@@ -267,7 +274,8 @@ Result<Ticket> CatalogImpl::add_page(VersionId version, ObjectId directory,
 }
 
 Result<Ticket> CatalogImpl::add_target(VersionId version, ObjectId symlink, std::string target) {
-  if (target.empty() || target.size() > max_target_bytes || target.find('\0') != std::string::npos) {
+  if (target.empty() || target.size() > max_target_bytes ||
+      target.find('\0') != std::string::npos) {
     return Error(Errc::invalid, "the source gave a symlink a target that cannot be one");
   }
   Adding adding(*table_, version);

@@ -15,8 +15,8 @@
 
 namespace rowan::cache {
 
-// The changes of one batch over the table: reads see them, and nothing happens before apply(). So a call that
-// stops half-way (needs_load) has changed nothing and can be made again.
+// The changes of one batch over the table: reads see them, and nothing happens before apply(). So a
+// call that stops half-way (needs_load) has changed nothing and can be made again.
 class CatalogDraft {
  public:
   explicit CatalogDraft(Table& table) : table_(table) {}
@@ -45,7 +45,8 @@ class CatalogImpl final : public Catalog {
   Result<std::string> path(ObjectId id) override;
 
   Result<Ticket> add_root(VersionId version, const SourceEntry& root) override;
-  Result<Ticket> add_entry(VersionId version, ObjectId directory, const SourceEntry& entry) override;
+  Result<Ticket> add_entry(VersionId version, ObjectId directory,
+                           const SourceEntry& entry) override;
   Result<Ticket> add_absent(VersionId version, ObjectId directory, std::string_view name) override;
   Result<Ticket> add_page(VersionId version, ObjectId directory,
                           const std::vector<SourceEntry>& entries, std::string cursor,
@@ -85,7 +86,8 @@ class CatalogImpl final : public Catalog {
 
   Result<catalog::DirectoryState> directory_state(const CatalogDraft& draft, VersionId version,
                                                   ObjectId directory);
-  Result<std::optional<ImageObject>> attributes(const CatalogDraft& draft, VersionId version, ObjectId id);
+  Result<std::optional<ImageObject>> attributes(const CatalogDraft& draft, VersionId version,
+                                                ObjectId id);
   Result<ObjectId> intern(Adding& adding, ObjectId directory, const SourceEntry& entry);
   Result<ObjectId> intern_link(Adding& adding, ObjectId directory, const SourceEntry& entry);
   Result<ObjectId> intern_path(Adding& adding, ObjectId directory, const SourceEntry& entry);
@@ -95,11 +97,13 @@ class CatalogImpl final : public Catalog {
                           const SourceEntry& entry);
   Result<bool> list_unlisted(Adding& adding, ObjectId directory, catalog::DirectoryState& state);
   Result<Ticket> finish(Adding& adding, ObjectId listed);
-  Result<Ticket> change_object(VersionId version, ObjectId id, const std::optional<std::string>& handle);
+  Result<Ticket> change_object(VersionId version, ObjectId id,
+                               const std::optional<std::string>& handle);
 
   std::unique_ptr<Table> table_;
   std::unordered_map<std::uint64_t, catalog::Counters> counters_;   // by version
-  // Ids and listings that the disk does not have yet, each with its ticket; and the order of the tickets.
+  // Ids and listings that the disk does not have yet, each with its ticket; and the order of the
+  // tickets.
   std::unordered_map<ObjectId, Ticket> fresh_, fresh_listings_;
   std::deque<std::pair<Ticket, ObjectId>> fresh_order_;
   std::deque<Contradiction> contradictions_;

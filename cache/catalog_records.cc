@@ -6,7 +6,8 @@
 namespace rowan::cache::catalog {
 namespace {
 
-constexpr std::uint64_t id_seed = 0x726f77616e2d6964u;   // "rowan-id"; changing it changes every fileid
+constexpr std::uint64_t id_seed =
+    0x726f77616e2d6964u;  // "rowan-id"; changing it changes every fileid
 constexpr std::uint8_t flag_drifted = 1;
 constexpr std::uint8_t flag_complete = 1;
 
@@ -48,8 +49,12 @@ std::string kind_start(char kind, VersionId version) {
   return key;
 }
 std::string version_key(VersionId version) { return kind_start('v', version); }
-std::string attributes_key(VersionId version, ObjectId id) { return versioned('a', version, to_number(id)); }
-std::string target_key(VersionId version, ObjectId id) { return versioned('t', version, to_number(id)); }
+std::string attributes_key(VersionId version, ObjectId id) {
+  return versioned('a', version, to_number(id));
+}
+std::string target_key(VersionId version, ObjectId id) {
+  return versioned('t', version, to_number(id));
+}
 std::string directory_key(VersionId version, ObjectId directory) {
   return versioned('d', version, to_number(directory));
 }

@@ -1,20 +1,25 @@
-// The catalogue's keys and values in its table. Numbers in keys are big-endian, in values little-endian.
+// The catalogue's keys and values in its table. Numbers in keys are big-endian, in values
+// little-endian.
 //
 //   key                                    value
-//   'o' id                                 identity: parent, name. Shared by all versions, never removed
-//   'p' natural-id                         id: this path is a hard link of another object (see intern())
+//   'o' id                                 identity: parent, name. Shared by all versions, never
+//                                          removed
+//   'p' natural-id                         id: this path is a hard link of another object (see
+//                                          intern())
 //   'v' version                            counters: objects, bytes
 //   'a' version id                         attributes, flags, source handle
 //   't' version id                         target of a symlink
 //   'd' version directory                  state of its listing
-//   'n' version directory name             child (0: absent), position in the listing (0: not listed yet)
+//   'n' version directory name             child (0: absent), position in the listing (0: not
+//                                          listed yet)
 //   'l' version directory position         child, name
 //   'u' version directory name             nothing: the name was looked up, but is not listed yet
 //   'h' version source-fileid              id of a file with several links
 //
-// The id of an object is H(parent's id, name, counter) without its top bit; H is XXH3-64 with a fixed seed.
-// The counter is 0 unless that id belongs to another path already, or is reserved. An id needs no
-// cryptographic digest, as it proves nothing: two paths that collide are told apart here.
+// The id of an object is H(parent's id, name, counter) without its top bit; H is XXH3-64 with a
+// fixed seed. The counter is 0 unless that id belongs to another path already, or is reserved. An
+// id needs no cryptographic digest, as it proves nothing: two paths that collide are told apart
+// here.
 #pragma once
 
 #include <cstdint>

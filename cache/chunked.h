@@ -1,5 +1,5 @@
-// An array that grows without copying: its elements lie in chunks of fixed size. Growing it never doubles
-// the memory of a large index for a moment, as a vector would.
+// An array that grows without copying: its elements lie in chunks of fixed size. Growing it never
+// doubles the memory of a large index for a moment, as a vector would.
 #pragma once
 
 #include <cstddef>

@@ -9,11 +9,12 @@ namespace rowan::cache {
 namespace {
 
 constexpr std::uint32_t max_uses = 3;
-// A unit of the small queue with at least so many uses moves to the main queue when its turn comes. The
-// read for which it was fetched is none (`recent_`); one use may be the tail of that same read.
+// A unit of the small queue with at least so many uses moves to the main queue when its turn comes.
+// The read for which it was fetched is none (`recent_`); one use may be the tail of that same read.
 constexpr std::uint32_t uses_to_stay = 2;
 constexpr std::size_t small_share = 10;      // the small queue is to hold 1/10 of the units
-// Second chances given before someone must leave: bounds the work of one eviction when all are in use.
+// Second chances given before someone must leave: bounds the work of one eviction when all are in
+// use.
 constexpr std::size_t max_second_chances = 256;
 constexpr std::size_t ghost_bucket = 4;
 constexpr std::uint64_t ghost_ages = 256;
@@ -82,7 +83,8 @@ bool Eviction::small_is_due() const {
 Eviction::Slot Eviction::take_victim(const std::function<bool(Slot)>& pinned,
                                      const std::function<std::uint64_t(Slot)>& hash_of) {
   std::size_t chances = 0;
-  // Every turn moves one slot; pinned ones come back once at most, as nothing is evicted in between.
+  // Every turn moves one slot; pinned ones come back once at most, as nothing is evicted in
+  // between.
   for (std::size_t turns = size() + max_second_chances; turns > 0 && size() > 0; --turns) {
     Queue queue = small_is_due() ? Queue::small : Queue::main;
     Slot slot = list(queue).oldest;

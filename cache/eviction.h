@@ -1,13 +1,13 @@
-// Which unit leaves the block cache when room is needed: S3-FIFO (Yang et al., "FIFO queues are all you need
-// for cache eviction", SOSP 2023). Pure: slots in, slots out; no time, no disk.
+// Which unit leaves the block cache when room is needed: S3-FIFO (Yang et al., "FIFO queues are all
+// you need for cache eviction", SOSP 2023). Pure: slots in, slots out; no time, no disk.
 //
-// New units enter a small queue (a tenth of all); those that are read again before they reach its end move
-// to the main queue, the others leave at once and only a fingerprint of them is remembered (the ghost). A
-// unit that returns while it is remembered enters the main queue directly. So one pass over ten times the
-// cache passes through the small queue and leaves the main one alone.
+// New units enter a small queue (a tenth of all); those that are read again before they reach its
+// end move to the main queue, the others leave at once and only a fingerprint of them is remembered
+// (the ghost). A unit that returns while it is remembered enters the main queue directly. So one
+// pass over ten times the cache passes through the small queue and leaves the main one alone.
 //
-// Reads of the same unit that follow each other closely are one use: a scan in 4 KiB steps touches each unit
-// four times, and that says nothing about whether it is needed again.
+// Reads of the same unit that follow each other closely are one use: a scan in 4 KiB steps touches
+// each unit four times, and that says nothing about whether it is needed again.
 #pragma once
 
 #include <array>
@@ -33,12 +33,14 @@ class Eviction {
   void touch(Slot slot);
   // Left for another reason than room: not remembered.
   void erase(Slot slot);
-  // Takes the slot that is to leave out of its queue and remembers hash_of(slot). Slots for which pinned()
-  // is true are passed over. no_slot if none may leave.
+  // Takes the slot that is to leave out of its queue and remembers hash_of(slot). Slots for which
+  // pinned() is true are passed over. no_slot if none may leave.
   Slot take_victim(const std::function<bool(Slot)>& pinned,
                    const std::function<std::uint64_t(Slot)>& hash_of);
 
-  bool contains(Slot slot) const { return slot < nodes_.size() && nodes_[slot].queue() != Queue::none; }
+  bool contains(Slot slot) const {
+    return slot < nodes_.size() && nodes_[slot].queue() != Queue::none;
+  }
   std::size_t size() const { return queues_[0].count + queues_[1].count; }
   std::size_t memory_bytes() const;
 
@@ -74,12 +76,13 @@ class Eviction {
 
   Chunked<Node> nodes_;
   std::array<List, 2> queues_;
-  // The ghost: buckets of four entries, each a fingerprint (16 bits) and the age at which it came (16 bits,
-  // counted in 1/256ths of the ghost's size). As large as there are units; forgotten when it grows, which
-  // happens only while the cache fills and nothing leaves it.
+  // The ghost: buckets of four entries, each a fingerprint (16 bits) and the age at which it came
+  // (16 bits, counted in 1/256ths of the ghost's size). As large as there are units; forgotten when
+  // it grows, which happens only while the cache fills and nothing leaves it.
   std::vector<std::uint32_t> ghost_;
   std::uint64_t remembered_ = 0;
-  std::array<Slot, 64> recent_ = make_recent();   // slots touched lately, by slot number modulo its size
+  // slots touched lately, by slot number modulo its size
+  std::array<Slot, 64> recent_ = make_recent();
 
   static constexpr std::array<Slot, 64> make_recent() {
     std::array<Slot, 64> slots{};

@@ -36,7 +36,8 @@ bool BlockSums::match(std::uint32_t first, ByteView bytes) const {
 }
 
 void UnitIndex::Entry::set_in_memory(bool on) {
-  length_and_flags = static_cast<std::uint16_t>((length_and_flags & ~0x4000u) | (on ? 0x4000u : 0u));
+  length_and_flags =
+      static_cast<std::uint16_t>((length_and_flags & ~0x4000u) | (on ? 0x4000u : 0u));
 }
 
 void UnitIndex::Entry::set_blocks(std::uint32_t blocks) {
@@ -101,7 +102,8 @@ Slot UnitIndex::find(const BlockKey& key) const {
     if (table_[at] == 0) return no_slot;
     Slot slot = table_[at] - 1;
     const Entry& entry = entries_[slot];
-    if (entry.object == object && entry.index == key.index && entry.version() == *version) return slot;
+    if (entry.object == object && entry.index == key.index && entry.version() == *version)
+      return slot;
   }
 }
 
@@ -120,7 +122,8 @@ void UnitIndex::rehash(std::size_t buckets) {
   }
 }
 
-bool UnitIndex::insert(Slot slot, const BlockKey& key, std::uint32_t length, const BlockSums& sums) {
+bool UnitIndex::insert(Slot slot, const BlockKey& key, std::uint32_t length,
+                       const BlockSums& sums) {
   CHECK(length >= 1 && length <= unit_size);
   auto version = intern_version(key.version);
   if (!version) return false;

@@ -1,6 +1,6 @@
-// Which unit lies in which slot of the block cache: an open-addressed hash table of slot numbers over a
-// dense array of entries. About 48 bytes a unit, its checksums included. Memory only; block_log.h
-// keeps it on disk.
+// Which unit lies in which slot of the block cache: an open-addressed hash table of slot numbers
+// over a dense array of entries. About 48 bytes a unit, its checksums included. Memory only;
+// block_log.h keeps it on disk.
 #pragma once
 
 #include <array>
@@ -19,9 +19,12 @@ namespace rowan::cache {
 
 using Slot = Eviction::Slot;
 
-inline constexpr std::uint32_t sum_block = 4u << 10;   // one checksum each; also what disks account in
+// one checksum each; also what disks account in
+inline constexpr std::uint32_t sum_block = 4u << 10;
 inline constexpr std::uint32_t sums_per_unit = unit_size / sum_block;
-constexpr std::uint32_t blocks_of(std::uint32_t bytes) { return (bytes + sum_block - 1) / sum_block; }
+constexpr std::uint32_t blocks_of(std::uint32_t bytes) {
+  return (bytes + sum_block - 1) / sum_block;
+}
 
 // The low 48 bits of the XXH3-64 of each 4 KiB block; of the last one, of the bytes that are there.
 struct BlockSums {
@@ -43,14 +46,16 @@ class UnitIndex {
     std::uint64_t object = 0;
     std::uint32_t index = 0;
     std::uint16_t length_and_flags = 0;   // length - 1 in 14 bits, in_memory, used
-    std::uint16_t version_and_blocks = 0; // number of the version in 12 bits, disk blocks allocated in 3
+    // number of the version in 12 bits, disk blocks allocated in 3
+    std::uint16_t version_and_blocks = 0;
     BlockSums sums;
 
     bool used() const { return (length_and_flags & 0x8000) != 0; }
     bool in_memory() const { return (length_and_flags & 0x4000) != 0; }
     std::uint32_t length() const { return (length_and_flags & 0x3fffu) + 1; }
     std::uint32_t version() const { return version_and_blocks & 0x0fffu; }
-    // Blocks of 4 KiB the slot takes on disk, or will once it is written. Kept for unused slots too.
+    // Blocks of 4 KiB the slot takes on disk, or will once it is written. Kept for unused slots
+    // too.
     std::uint32_t blocks() const { return version_and_blocks >> 12; }
     void set_in_memory(bool on);
     void set_blocks(std::uint32_t blocks);
@@ -58,7 +63,8 @@ class UnitIndex {
   static_assert(sizeof(Entry) == 40);
 
   Slot find(const BlockKey& key) const;
-  // The slot is unused and the key absent; `length` 1 to unit_size. False if there are too many versions.
+  // The slot is unused and the key absent; `length` 1 to unit_size. False if there are too many
+  // versions.
   bool insert(Slot slot, const BlockKey& key, std::uint32_t length, const BlockSums& sums);
   // The slot becomes unused; its blocks() stay.
   void erase(Slot slot);
@@ -72,7 +78,8 @@ class UnitIndex {
   void grow(Slot slots) { entries_.grow(slots); }
   std::size_t units() const { return units_; }
   std::uint64_t units(VersionId version) const;
-  VersionId version_id(std::uint32_t number) const { return versions_[number].id; }   // of a used entry
+  // of a used entry
+  VersionId version_id(std::uint32_t number) const { return versions_[number].id; }
   std::size_t memory_bytes() const;
 
  private:
@@ -93,7 +100,8 @@ class UnitIndex {
   std::size_t units_ = 0;
   std::vector<Version> versions_;
   std::unordered_map<std::uint64_t, std::uint32_t> version_numbers_;
-  mutable VersionId last_version_{};     // of the last find: most reads of a moment are of one version
+  // of the last find: most reads of a moment are of one version
+  mutable VersionId last_version_{};
   mutable std::uint32_t last_number_ = 0;
 };
 

@@ -19,15 +19,16 @@ constexpr std::uint64_t max_file_bytes = std::uint64_t{cache::unit_size} << 32;
 
 Result<void> check_name(std::string_view name) {
   if (name.size() > 255) return Errc::name_too_long;
-  bool fine = !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
-              name.find('\0') == std::string_view::npos;
+  bool fine = !name.empty() && name != "." && name != ".." &&
+              name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
   if (!fine) return Errc::invalid;
   return {};
 }
 
 }  // namespace
 
-CachedImage::CachedImage(const ImageParts& parts, cache::VersionId version, const ImageOptions& options)
+CachedImage::CachedImage(const ImageParts& parts, cache::VersionId version,
+                         const ImageOptions& options)
     : parts_(parts),
       version_(version),
       options_(options),
@@ -78,7 +79,8 @@ Task<Result<void>> CachedImage::fetch_root(int) {
   Result<cache::SourceEntry> root = noted(co_await parts_.source.root());
   if (!root) co_return for_client(root.error());
   if (root->attributes.kind != FileKind::directory) {
-    co_return Error(Errc::io, parts_.source.describe() + " is not a directory; name one as the image");
+    co_return Error(Errc::io,
+                    parts_.source.describe() + " is not a directory; name one as the image");
   }
   auto step = [this, &root] { return parts_.catalog.add_root(version_, *root); };
   Result<cache::Ticket> added = co_await add(step);
@@ -143,8 +145,8 @@ Task<Result<ObjectId>> CachedImage::lookup(ObjectId directory, std::string_view 
   co_return co_await name_flights_.run(std::move(key), ask);
 }
 
-// A name that the catalogue does not know. The first miss in a directory waits for the first page of its
-// listing, which answers most of the following ones.
+// A name that the catalogue does not know. The first miss in a directory waits for the first page
+// of its listing, which answers most of the following ones.
 Task<Result<ObjectId>> CachedImage::ask_name(Name name) {
   ObjectId directory{name.directory};
   if (co_await may_learn(directory)) {
@@ -162,9 +164,13 @@ Task<Result<ObjectId>> CachedImage::ask_name(Name name) {
   std::function<Result<cache::Ticket>()> step;
   if (entry) {
     entry->name = name.name;
-    step = [this, directory, &entry] { return parts_.catalog.add_entry(version_, directory, *entry); };
+    step = [this, directory, &entry] {
+      return parts_.catalog.add_entry(version_, directory, *entry);
+    };
   } else if (entry.failed_with(Errc::not_found)) {
-    step = [this, directory, &name] { return parts_.catalog.add_absent(version_, directory, name.name); };
+    step = [this, directory, &name] {
+      return parts_.catalog.add_absent(version_, directory, name.name);
+    };
   } else {
     co_return for_client(entry.error());
   }
@@ -203,7 +209,9 @@ Task<Result<std::string>> CachedImage::readlink(ObjectId symlink) {
 
 Task<Result<std::string>> CachedImage::fetch_target(Directory symlink) {
   ObjectId id{symlink};
-  SourceCall<std::string> call = [this](const SourceRef& ref) { return parts_.source.readlink(ref); };
+  SourceCall<std::string> call = [this](const SourceRef& ref) {
+    return parts_.source.readlink(ref);
+  };
   Result<std::string> target = co_await ask_source(id, call);
   if (!target) co_return for_client(target.error());
   auto step = [this, id, &target] { return parts_.catalog.add_target(version_, id, *target); };

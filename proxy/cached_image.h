@@ -1,14 +1,15 @@
-// The image of a catalogue, a block cache and a source: what is known is served from here, the rest is asked
-// for once, kept, and shown when it is durable.
+// The image of a catalogue, a block cache and a source: what is known is served from here, the rest
+// is asked for once, kept, and shown when it is durable.
 //
-//   names     the first miss in a directory fetches the first page of its listing, as most directories fit
-//             one; each further miss looks one name up and lets the next page come, up to a bound. A
-//             complete listing answers for every name.
+//   names     the first miss in a directory fetches the first page of its listing, as most
+//             directories fit one; each further miss looks one name up and lets the next page come,
+//             up to a bound. A complete listing answers for every name.
 //   data      fetcher.h
-//   drift     an object that the source shows with another kind, number, size or mtime is marked for ever and
-//             reported: its cached blocks stay, nothing new of it is taken. In a marked directory only known
-//             names are served.
-//   STALE     the path is walked again from the root, and the object must be the same that is known.
+//   drift     an object that the source shows with another kind, number, size or mtime is marked
+//             for ever and reported: its cached blocks stay, nothing new of it is taken. In a
+//             marked directory only known names are served.
+//   STALE     the path is walked again from the root, and the object must be the same that is
+//             known.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,8 @@
 
 namespace rowan::proxy {
 
-// What an image is made of; all of it outlives the image. Catalogue and block cache may be shared with other
-// images of the same loop, but each has exactly one runner.
+// What an image is made of; all of it outlives the image. Catalogue and block cache may be shared
+// with other images of the same loop, but each has exactly one runner.
 struct ImageParts {
   Loop& loop;
   cache::Catalog& catalog;
@@ -46,7 +47,8 @@ struct ImageParts {
 struct ImageOptions {
   FetchOptions fetch;
   std::size_t objects_in_memory = 200'000;   // about 200 bytes each
-  std::uint64_t learned_entries = 2048;      // of a directory's listing that look-ups alone may fetch
+  // of a directory's listing that look-ups alone may fetch
+  std::uint64_t learned_entries = 2048;
 };
 
 struct ImageStats {

@@ -35,7 +35,8 @@ Task<Result<Listing>> CachedImage::list(ObjectId directory, std::uint64_t after_
       CO_TRY_VOID(co_await shown(ticket));
       co_return listing;
     }
-    if (known->drifted) co_return Error(Errc::io, "the source does not show this directory as it was");
+    if (known->drifted)
+      co_return Error(Errc::io, "the source does not show this directory as it was");
     idle = listing->entries.size() == before ? idle + 1 : 0;
     before = listing->entries.size();
     auto fetch = [this](Directory id) { return fetch_page(id); };
@@ -53,13 +54,15 @@ Task<Result<SourcePage>> CachedImage::ask_page(ObjectId directory, std::string c
     return parts_.source.list(ref, cursor);
   };
   Result<SourcePage> page = co_await ask_source(directory, call);
-  // The source has forgotten where it was: from the start, names that are known are not listed twice.
+  // The source has forgotten where it was: from the start, names that are known are not listed
+  // twice.
   if (page.failed_with(Errc::bad_cookie) && !cursor.empty()) {
     cursor.clear();
     page = co_await ask_source(directory, call);
   }
   if (page && (page->entries.size() > max_page_entries || (page->entries.empty() && !page->last))) {
-    co_return Error(Errc::malformed, "a page of " + std::to_string(page->entries.size()) + " entries");
+    co_return Error(Errc::malformed,
+                    "a page of " + std::to_string(page->entries.size()) + " entries");
   }
   co_return page;
 }
@@ -103,7 +106,8 @@ Task<void> CachedImage::learn_more(ObjectId directory) {
   Result<Listing> beyond = co_await parts_.catalog_jobs.with_loads(question);
   if (!beyond || beyond->complete || !beyond->entries.empty() || closing_) co_return;
   auto fetch = [this](Directory id) { return fetch_page(id); };
-  (void)co_await page_flights_.run(to_number(directory), fetch);   // only to learn: a failure costs nothing
+  // only to learn: a failure costs nothing
+  (void)co_await page_flights_.run(to_number(directory), fetch);
 }
 
 }  // namespace rowan::proxy

@@ -1,5 +1,5 @@
-// Asking the source, and not trusting it: handles that went stale, objects that changed, answers that make
-// no sense.
+// Asking the source, and not trusting it: handles that went stale, objects that changed, answers
+// that make no sense.
 #include <algorithm>
 
 #include "proxy/cached_image.h"
@@ -17,8 +17,9 @@ constexpr int max_add_attempts = 100;
 
 }  // namespace
 
-// What the source's and the catalogue's errors are to a client. A disk too full to remember what was asked, or
-// a source that does not answer, is no property of the image: the client is to ask again.
+// What the source's and the catalogue's errors are to a client. A disk too full to remember what
+// was asked, or a source that does not answer, is no property of the image: the client is to ask
+// again.
 Error CachedImage::for_client(const Error& error) {
   switch (error.code) {
     case Errc::timed_out:
@@ -84,12 +85,13 @@ template Task<Result<cache::SourceEntry>> CachedImage::ask_source(ObjectId,
 template Task<Result<SourcePage>> CachedImage::ask_source(ObjectId, SourceCall<SourcePage>);
 template Task<Result<std::string>> CachedImage::ask_source(ObjectId, SourceCall<std::string>);
 
-// Looks an object's path up again, from the root. It must be what is known; so must nothing else on the way:
-// a changed directory above it is marked, but leads on.
+// Looks an object's path up again, from the root. It must be what is known; so must nothing else on
+// the way: a changed directory above it is marked, but leads on.
 Task<Result<void>> CachedImage::recover(Directory id) {
   ++stats_.stale_recoveries;
+  const ObjectId lost{id};
   std::vector<ImageObject> steps;
-  for (ObjectId at{id};; at = steps.back().parent) {
+  for (ObjectId at = lost;; at = steps.back().parent) {
     Result<ImageObject> step = co_await object(at);
     if (!step) co_return std::move(step).error();
     steps.push_back(std::move(*step));
@@ -108,11 +110,13 @@ Task<Result<void>> CachedImage::recover(Directory id) {
     else entry = co_await parts_.source.lookup(ref, step.name);
     entry = noted(std::move(entry));
     bool gone = entry.failed_with(Errc::not_found) || entry.failed_with(Errc::not_directory);
-    if (gone) co_await mark_drifted(ObjectId{id}, "is gone");
+    if (gone) co_await mark_drifted(lost, "is gone");
     if (gone) co_return Error(Errc::io, "the source does not have it any more");
-    if (entry.failed_with(Errc::stale)) co_return Errc::try_later;   // it changes while it is walked
+    // it changes while it is walked
+    if (entry.failed_with(Errc::stale)) co_return Errc::try_later;
     if (!entry) co_return for_client(entry.error());
-    if (!is_root) ref.path += (ref.path.empty() ? "" : "/") + step.name;
+    if (!is_root && !ref.path.empty()) ref.path += "/";
+    ref.path += step.name;
     ref.handle = entry->source_handle;
     found.push_back(std::move(*entry));
   }
@@ -153,13 +157,15 @@ Task<void> CachedImage::mark_drifted(ObjectId id, std::string what) {
        {"remedy", "add the changed tree as a new version of the image"}});
   auto question = [this, id] { return parts_.catalog.set_drifted(version_, id); };
   Result<cache::Ticket> marked = co_await parts_.catalog_jobs.with_loads(question);
-  if (marked) (void)co_await parts_.catalog_jobs.durable(*marked);   // in memory it holds in any case
+  // in memory it holds in any case
+  if (marked) (void)co_await parts_.catalog_jobs.durable(*marked);
 }
 
 // Runs a step of the catalogue until it is taken, and reports what contradicts it.
 Task<Result<cache::Ticket>> CachedImage::add(std::function<Result<cache::Ticket>()> step) {
   Result<cache::Ticket> added = co_await parts_.catalog_jobs.with_loads(step);
-  for (int attempt = 0; added.failed_with(Errc::try_later) && attempt < max_add_attempts; ++attempt) {
+  for (int attempt = 0; added.failed_with(Errc::try_later) && attempt < max_add_attempts;
+       ++attempt) {
     // More waits for the disk than it may: let that become durable first.
     Result<void> durable = co_await parts_.catalog_jobs.durable(parts_.catalog.applied());
     if (!durable) co_return for_client(durable.error());
@@ -194,7 +200,8 @@ Task<void> CachedImage::report_contradictions() {
 }
 
 // Exactly the bytes of the range, as the file is known to be: anything else is drift, or nonsense.
-Task<Result<void>> CachedImage::read_from_source(ObjectId file, std::uint64_t offset, ByteSpan into) {
+Task<Result<void>> CachedImage::read_from_source(ObjectId file, std::uint64_t offset,
+                                                 ByteSpan into) {
   SourceCall<SourceRead> call = [this, offset, into](const SourceRef& ref) {
     return parts_.source.read(ref, offset, into);
   };

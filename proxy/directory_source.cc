@@ -20,7 +20,8 @@ std::string child_path(const SourceRef& directory, std::string_view name) {
   return path.append(name);
 }
 
-// `work(root)` and its answer travel to the disk thread and back; so does the root, where it is not open yet.
+// `work(root)` and its answer travel to the disk thread and back; so does the root, where it is not
+// open yet.
 template <class Answer, class Work>
 class SourceJob final : public Job {
  public:
@@ -51,7 +52,8 @@ class SourceJob final : public Job {
 
 }  // namespace
 
-Result<std::unique_ptr<Source>> make_directory_source(const std::string& path, Loop& loop, DiskPool& disk) {
+Result<std::unique_ptr<Source>> make_directory_source(const std::string& path, Loop& loop,
+                                                      DiskPool& disk) {
   if (!path.starts_with('/') || path.find('\0') != std::string::npos) {
     return Error(Errc::usage, "'" + path + "' is not an absolute directory");
   }
@@ -86,7 +88,8 @@ Task<Result<cache::SourceEntry>> DirectorySource::lookup(const SourceRef& direct
   co_return co_await on_disk<cache::SourceEntry>(work);
 }
 
-Task<Result<SourcePage>> DirectorySource::list(const SourceRef& directory, std::string_view cursor) {
+Task<Result<SourcePage>> DirectorySource::list(const SourceRef& directory,
+                                               std::string_view cursor) {
   auto work = [path = directory.path, after = std::string(cursor)](int fd) {
     // A page whose entries all vanished meanwhile says nothing: the next one does.
     std::string from = after;

@@ -29,9 +29,12 @@ Error failed(const std::string& path, int number) {
   switch (number) {
     case ENOENT: return Error(Errc::not_found, words);
     case ENOTDIR: return Error(Errc::not_directory, words);
-    // A symlink, or a way out of the tree, where the image had a directory: it is not the same tree.
+    // A symlink, or a way out of the tree, where the image had a directory: it is not the same
+    // tree.
     case ELOOP: case EXDEV: return Error(Errc::not_directory, words);
-    case EACCES: case EPERM: return Error(Errc::access, words + "; the proxy must be able to read it");
+    case EACCES:
+    case EPERM:
+      return Error(Errc::access, words + "; the proxy must be able to read it");
     case EMFILE: case ENFILE: case ENOMEM: case EAGAIN: return Error(Errc::limit, words);
     case ENAMETOOLONG: return Error(Errc::name_too_long, words);
     case ESTALE: return Error(Errc::stale, words);
@@ -102,15 +105,16 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
-Result<std::vector<std::string>> names_after(int fd, const std::string& path, const std::string& after,
-                                             std::size_t limit) {
+Result<std::vector<std::string>> names_after(int fd, const std::string& path,
+                                             const std::string& after, std::size_t limit) {
   std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd));
   if (directory == nullptr) {
     int number = errno;
     ::close(fd);
     return failed(path, number);
   }
-  // The least `limit` names, as a heap with the greatest on top: memory does not grow with the directory.
+  // The least `limit` names, as a heap with the greatest on top: memory does not grow with the
+  // directory.
   std::vector<std::string> least;
   for (;;) {
     errno = 0;
@@ -144,7 +148,8 @@ Result<cache::SourceEntry> stat(int root, const std::string& path) {
   return entry;
 }
 
-Result<SourcePage> list(int root, const std::string& path, const std::string& after, std::size_t limit) {
+Result<SourcePage> list(int root, const std::string& path, const std::string& after,
+                        std::size_t limit) {
   TRY(UniqueFd fd, open_below(root, path, O_RDONLY | O_DIRECTORY));
   UniqueFd for_names(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
   if (!for_names.valid()) return failed(path, errno);
@@ -188,7 +193,8 @@ Result<SourceRead> read(int root, const std::string& path, std::uint64_t offset,
   SourceRead read;
   while (read.count < into.size()) {
     ByteSpan rest = into.subspan(read.count);
-    ssize_t got = ::pread(fd.get(), rest.data(), rest.size(), static_cast<off_t>(offset + read.count));
+    ssize_t got =
+        ::pread(fd.get(), rest.data(), rest.size(), static_cast<off_t>(offset + read.count));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return failed(path, errno);
     if (got == 0) break;

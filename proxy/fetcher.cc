@@ -1,5 +1,5 @@
-// A read goes over its units once: what is in the page cache is copied at once, what is on disk is loaded,
-// what is missing is fetched. Nothing of that waits for anything of another file.
+// A read goes over its units once: what is in the page cache is copied at once, what is on disk is
+// loaded, what is missing is fetched. Nothing of that waits for anything of another file.
 #include "proxy/fetcher.h"
 
 #include <algorithm>
@@ -15,7 +15,9 @@ using cache::unit_size;
 constexpr std::uint32_t max_units_per_fetch = 64;      // 1 MiB
 constexpr std::uint32_t reads_without_read_ahead = 256;
 
-std::uint32_t unit_of(std::uint64_t offset) { return static_cast<std::uint32_t>(offset / unit_size); }
+std::uint32_t unit_of(std::uint64_t offset) {
+  return static_cast<std::uint32_t>(offset / unit_size);
+}
 
 }  // namespace
 
@@ -86,7 +88,8 @@ std::vector<Fetcher::FetchPtr> Fetcher::start_missing(cache::ObjectId file, std:
     plan_fetches(file, size, {missing[at].index, missing[end - 1].index + 1, false}, started);
     at = end;
   }
-  // Held before any starts: a source that answers at once ends its fetch before anybody waits for it.
+  // Held before any starts: a source that answers at once ends its fetch before anybody waits for
+  // it.
   std::vector<FetchPtr> awaited;
   for (const Piece& piece : missing) {
     FetchPtr fetch = in_flight_.at({file, piece.index});
@@ -97,7 +100,8 @@ std::vector<Fetcher::FetchPtr> Fetcher::start_missing(cache::ObjectId file, std:
   return awaited;
 }
 
-Task<Result<void>> Fetcher::copy_fetched(std::vector<Piece> missing, std::vector<FetchPtr> awaited) {
+Task<Result<void>> Fetcher::copy_fetched(std::vector<Piece> missing,
+                                         std::vector<FetchPtr> awaited) {
   for (std::size_t i = 0; i < missing.size(); ++i) {
     Fetch& fetch = *awaited[i];
     co_await fetch.done.wait();
@@ -113,7 +117,8 @@ Task<Result<void>> Fetcher::copy_fetched(std::vector<Piece> missing, std::vector
 void Fetcher::plan_fetches(cache::ObjectId file, std::uint64_t size, UnitRange range,
                            std::vector<FetchPtr>& planned) {
   auto skipped = [&](std::uint32_t index) {
-    return in_flight_.contains({file, index}) || (range.ahead && blocks_.contains(key(file, index)));
+    return in_flight_.contains({file, index}) ||
+           (range.ahead && blocks_.contains(key(file, index)));
   };
   for (std::uint32_t at = range.first; at < range.end;) {
     if (skipped(at)) {

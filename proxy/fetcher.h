@@ -1,6 +1,6 @@
-// The data of an image's files: from the block cache, and what is not there from the source, in runs of
-// 16 KiB units. A unit is fetched once however many wait for it, and those who wait are served from the
-// fetched bytes whether the cache takes them or not.
+// The data of an image's files: from the block cache, and what is not there from the source, in
+// runs of 16 KiB units. A unit is fetched once however many wait for it, and those who wait are
+// served from the fetched bytes whether the cache takes them or not.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ namespace rowan::proxy {
 
 struct FetchOptions {
   ReadAheadOptions read_ahead;
-  std::uint64_t read_ahead_bytes = 8u << 20;   // on their way at the same time; 0: none is read ahead
+  // on their way at the same time; 0: none is read ahead
+  std::uint64_t read_ahead_bytes = 8u << 20;
 };
 
 struct FetchStats {
@@ -49,10 +50,10 @@ class Fetcher {
   }
   void set_fetch_bytes(std::uint32_t bytes);
 
-  // The range lies below `size`, that of the file. `may_fetch`: false for a file that has drifted, of which
-  // only cached bytes are served.
-  Task<Result<void>> read(cache::ObjectId file, std::uint64_t size, std::uint64_t offset, ByteSpan into,
-                          bool may_fetch);
+  // The range lies below `size`, that of the file. `may_fetch`: false for a file that has drifted,
+  // of which only cached bytes are served.
+  Task<Result<void>> read(cache::ObjectId file, std::uint64_t size, std::uint64_t offset,
+                          ByteSpan into, bool may_fetch);
   const FetchStats& stats() const { return stats_; }
   std::uint64_t read_ahead_in_flight() const { return read_ahead_in_flight_; }
 
@@ -102,7 +103,8 @@ class Fetcher {
                     std::vector<FetchPtr>& planned);
   Task<void> run_fetch(FetchPtr fetch);
   void keep(const Fetch& fetch, cache::BlockCache::Generation seen);
-  void read_ahead(cache::ObjectId file, std::uint64_t size, std::uint64_t offset, std::uint64_t length);
+  void read_ahead(cache::ObjectId file, std::uint64_t size, std::uint64_t offset,
+                  std::uint64_t length);
 
   Loop& loop_;
   cache::BlockCache& blocks_;
@@ -115,7 +117,8 @@ class Fetcher {
   std::unordered_map<UnitId, FetchPtr, UnitHash> in_flight_;
   RecentMap<cache::ObjectId, ReadAhead> streams_{4096};
   std::uint64_t read_ahead_in_flight_ = 0;
-  std::uint32_t read_ahead_pause_ = 0;   // reads for which nothing is read ahead: the cache did not keep it
+  // reads for which nothing is read ahead: the cache did not keep it
+  std::uint32_t read_ahead_pause_ = 0;
   FetchStats stats_;
 };
 

@@ -1,7 +1,8 @@
-// Runs the disk jobs of one engine (Catalog, BlockCache, Store) on a disk pool and wakes who waits for them.
+// Runs the disk jobs of one engine (Catalog, BlockCache, Store) on a disk pool and wakes who waits
+// for them.
 //
-// An engine never waits for the disk (rpc/base/loop.h): it hands out jobs and takes them back. The runner is
-// the short loop in between. Everything here runs on the engine's strand.
+// An engine never waits for the disk (rpc/base/loop.h): it hands out jobs and takes them back. The
+// runner is the short loop in between. Everything here runs on the engine's strand.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +20,8 @@
 
 namespace rowan::proxy {
 
-// Loads one answer may need before it is put off with try_later: more means that the engine's page cache is
-// too small for the question, or that the engine never gets satisfied.
+// Loads one answer may need before it is put off with try_later: more means that the engine's page
+// cache is too small for the question, or that the engine never gets satisfied.
 inline constexpr std::uint32_t max_loads_per_answer = 10'000;
 
 template <class Engine>
@@ -34,8 +35,8 @@ class JobRunner {
   // drain() first: a job that is out refers to the runner.
   ~JobRunner() { CHECK(idle()); }
 
-  // Hands out, at the end of this turn of the loop, whatever the engine has to do; so that the changes of one
-  // turn share a job. Call it after everything that may have given the engine work.
+  // Hands out, at the end of this turn of the loop, whatever the engine has to do; so that the
+  // changes of one turn share a job. Call it after everything that may have given the engine work.
   void pump() {
     if (pump_scheduled_) return;
     pump_scheduled_ = true;
@@ -46,7 +47,8 @@ class JobRunner {
     });
   }
 
-  // Completes once the disk has `ticket`, or with the engine's failure. Concurrent callers share one sync.
+  // Completes once the disk has `ticket`, or with the engine's failure. Concurrent callers share
+  // one sync.
   Task<Result<void>> durable(std::uint64_t ticket) {
     if (engine_.durable() < ticket && !engine_.failure()) {
       engine_.want_durable(ticket);
@@ -59,7 +61,8 @@ class JobRunner {
     co_return *engine_.failure();
   }
 
-  // Runs every job the engine has, and whatever those lead to. For a clean shutdown, and before destruction.
+  // Runs every job the engine has, and whatever those lead to. For a clean shutdown, and before
+  // destruction.
   Task<void> drain() {
     pump();
     while (!idle()) {
@@ -68,9 +71,9 @@ class JobRunner {
     }
   }
 
-  // question() -> Result<T>; asked again after each load while it says needs_load. Name the question before
-  // the co_await (task.h: no capturing lambda inside the expression); references it captures live in the
-  // awaiting coroutine.
+  // question() -> Result<T>; asked again after each load while it says needs_load. Name the
+  // question before the co_await (task.h: no capturing lambda inside the expression); references it
+  // captures live in the awaiting coroutine.
   template <class Question>
   auto with_loads(Question question) -> Task<decltype(question())> {
     for (std::uint32_t loads = 0;; ++loads) {

@@ -6,8 +6,8 @@
 namespace rowan::proxy {
 namespace {
 
-// A client sends several reads at once, and they overtake each other: this far from the expected place is
-// still the same stream.
+// A client sends several reads at once, and they overtake each other: this far from the expected
+// place is still the same stream.
 constexpr std::uint64_t most_disorder = 1u << 20;
 constexpr std::uint64_t least_disorder = 128u << 10;   // of a stream that has only just begun
 
@@ -40,7 +40,8 @@ ReadAheadRange ReadAhead::on_read(const ReadAheadOptions& options, std::uint64_t
   // What is read again, or jumped over, does not count.
   stream.in_order = std::min(stream.in_order + length, stream.next - stream.start);
   if (first) return {};
-  std::uint64_t window = std::bit_floor(std::min(options.most_window, stream.in_order / options.share));
+  std::uint64_t window =
+      std::bit_floor(std::min(options.most_window, stream.in_order / options.share));
   if (window < options.least_window) return {};
   // Half a window is left to go before the next is asked for, so that requests stay large.
   std::uint64_t lead = stream.ahead - stream.next;

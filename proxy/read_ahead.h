@@ -1,9 +1,9 @@
 // When to fetch image bytes that nobody has asked for yet. Pure: reads in, ranges out.
 //
-// Only a file that is read from one place onwards is read ahead, and the window is a share of what that
-// stream has read: fetching more than the client reads is worse, over a slow link, than waiting for it. A
-// reader that stops in the middle has cost a quarter of what it read at most; one that goes to the end of
-// the file, nothing.
+// Only a file that is read from one place onwards is read ahead, and the window is a share of what
+// that stream has read: fetching more than the client reads is worse, over a slow link, than
+// waiting for it. A reader that stops in the middle has cost a quarter of what it read at most; one
+// that goes to the end of the file, nothing.
 #pragma once
 
 #include <array>
@@ -25,8 +25,8 @@ struct ReadAheadRange {
 class ReadAhead {
  public:
   // A read of [offset, offset + length) of a file of `size` bytes: what should be on its way now.
-  ReadAheadRange on_read(const ReadAheadOptions& options, std::uint64_t offset, std::uint64_t length,
-                         std::uint64_t size);
+  ReadAheadRange on_read(const ReadAheadOptions& options, std::uint64_t offset,
+                         std::uint64_t length, std::uint64_t size);
 
  private:
   struct Stream {

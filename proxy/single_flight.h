@@ -16,8 +16,8 @@ class SingleFlight {
   // Questions under way belong to `group`: its owner waits for them before this object goes.
   SingleFlight(Loop& loop, TaskGroup& group) : loop_(loop), group_(group) {}
 
-  // ask(key) -> Task<Answer>; called at most once at a time for a key. It goes on although its first asker
-  // may not wait any more.
+  // ask(key) -> Task<Answer>; called at most once at a time for a key. It goes on although its
+  // first asker may not wait any more.
   template <class Ask>
   Task<Answer> run(Key key, Ask ask) {
     std::shared_ptr<Shared<Answer>> flight;

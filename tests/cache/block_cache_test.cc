@@ -63,7 +63,8 @@ TEST_CASE("any part of a unit can be read, from memory and from disk") {
   }
 }
 
-TEST_CASE("a flipped bit is found by whoever reads that block, counted, and the unit is fetched again") {
+TEST_CASE(
+    "a flipped bit is found by whoever reads that block, counted, and the unit is fetched again") {
   CacheBench bench;
   BlockKey key = key_of(9);
   bench.offer(key, unit_bytes(3));
@@ -164,7 +165,8 @@ TEST_CASE("the byte limit holds at every moment, whatever the sizes") {
 
 TEST_CASE("a smaller limit at the next start is met at once") {
   CacheBench bench;
-  for (std::uint64_t object = 1; object <= 200; ++object) bench.offer(key_of(object), unit_bytes(object));
+  for (std::uint64_t object = 1; object <= 200; ++object)
+    bench.offer(key_of(object), unit_bytes(object));
   bench.finish_jobs();
   BlockCacheOptions smaller;
   smaller.limit_bytes = 1 << 20;
@@ -191,7 +193,8 @@ TEST_CASE("offers beyond what may wait for the disk are refused") {
   BlockCacheOptions options;
   options.pending_bytes = 10 * unit_size;
   CacheBench bench(options);
-  for (std::uint64_t object = 0; object < 15; ++object) bench.offer(key_of(object), unit_bytes(object));
+  for (std::uint64_t object = 0; object < 15; ++object)
+    bench.offer(key_of(object), unit_bytes(object));
   REQUIRE(bench.cache().usage().units == 10);
   REQUIRE(bench.cache().usage().refused_offers == 5);
   auto job = bench.cache().next_job();
@@ -264,7 +267,8 @@ TEST_CASE("what is being loaded is not evicted") {
   BlockCacheOptions options;
   options.limit_bytes = 1 << 20;
   CacheBench bench(options);
-  for (std::uint64_t object = 0; object < 20; ++object) bench.offer(key_of(object), unit_bytes(object));
+  for (std::uint64_t object = 0; object < 20; ++object)
+    bench.offer(key_of(object), unit_bytes(object));
   bench.finish_jobs();
   bench.faults().cold = true;
   std::vector<std::byte> block(4096);

@@ -57,8 +57,8 @@ struct Bench {
   Result<Ticket> add(VersionId version, ObjectId directory, const SourceEntry& entry) {
     return answer([&] { return catalog->add_entry(version, directory, entry); });
   }
-  Result<Ticket> add_page(VersionId version, ObjectId directory, const std::vector<SourceEntry>& entries,
-                          std::string cursor, bool last) {
+  Result<Ticket> add_page(VersionId version, ObjectId directory,
+                          const std::vector<SourceEntry>& entries, std::string cursor, bool last) {
     return answer([&] { return catalog->add_page(version, directory, entries, cursor, last); });
   }
   Result<ObjectId> lookup(ObjectId directory, std::string_view name, VersionId version = v1) {
@@ -75,7 +75,8 @@ struct Bench {
   }
 };
 
-SourceEntry file(std::string name, std::uint64_t fileid, std::uint64_t size = 10, std::uint32_t nlink = 1) {
+SourceEntry file(std::string name, std::uint64_t fileid, std::uint64_t size = 10,
+                 std::uint32_t nlink = 1) {
   SourceEntry entry;
   entry.name = std::move(name);
   entry.attributes.size = size;
@@ -158,7 +159,8 @@ TEST_CASE("a path whose id is taken gets another one, and keeps it") {
   bench.add_root();
   // The id of "b" is given to another path beforehand, as a collision of the digest would.
   ObjectId natural = catalog::natural_id(image_root, "b", 0);
-  bench.disk.durable[catalog::identity_key(natural)] = catalog::Identity{ObjectId{99}, "other"}.encode();
+  bench.disk.durable[catalog::identity_key(natural)] =
+      catalog::Identity{ObjectId{99}, "other"}.encode();
   bench.reopen();
   bench.add_root();
   REQUIRE(bench.add(v1, image_root, file("b", 5)));
@@ -256,7 +258,8 @@ TEST_CASE("positions are those of arrival, without gaps, and stay") {
 TEST_CASE("names that were looked up but are missing in the listing end it") {
   Bench bench;
   bench.add_root();
-  for (int i = 0; i < 1000; ++i) REQUIRE(bench.add(v1, image_root, file("g" + std::to_string(i), 100 + i)));
+  for (int i = 0; i < 1000; ++i)
+    REQUIRE(bench.add(v1, image_root, file("g" + std::to_string(i), 100 + i)));
   REQUIRE(bench.add_page(v1, image_root, {file("a", 1)}, "", true));
   Listing listing = bench.list(image_root, 0, 5000);
   REQUIRE(listing.complete);
@@ -334,7 +337,8 @@ TEST_CASE("names and bounds that a source must not break are refused") {
   SourceEntry long_handle = file("h", 6);
   long_handle.source_handle.assign(2000, 'x');
   REQUIRE(bench.add(v1, image_root, long_handle).failed_with(Errc::invalid));
-  REQUIRE(bench.add_page(v1, image_root, {}, std::string(5000, 'c'), false).failed_with(Errc::invalid));
+  REQUIRE(
+      bench.add_page(v1, image_root, {}, std::string(5000, 'c'), false).failed_with(Errc::invalid));
   ObjectId id = *bench.lookup(image_root, std::string(255, '\xff'));
   REQUIRE(bench.catalog->add_target(v1, id, std::string(5000, 't')).failed_with(Errc::invalid));
   REQUIRE(bench.catalog->add_target(v1, id, "").failed_with(Errc::invalid));

@@ -62,8 +62,8 @@ TEST_CASE("an image shows the tree of its source, and asks once") {
   REQUIRE(*bench.run(bench.image().parent(bench.find("usr/bin"))) == bench.find("usr"));
   REQUIRE(*bench.run(bench.image().parent(image_root)) == image_root);
   std::uint64_t calls = bench.source().counts.total();
-  // One root, a page for each of six small directories, three pages for the large one, two symlinks; and the
-  // look-ups that overtake the second and third page.
+  // One root, a page for each of six small directories, three pages for the large one, two
+  // symlinks; and the look-ups that overtake the second and third page.
   REQUIRE(bench.source().counts.list <= 10);
   REQUIRE(bench.source().counts.lookup <= 8);
   for (const auto& entry : test::standard_tree()) (void)bench.find(entry.path);
@@ -75,13 +75,15 @@ TEST_CASE("one miss in a directory answers for its absent names too") {
   ObjectId etc = bench.find("etc");
   std::uint64_t calls = bench.source().counts.total();
   for (int i = 0; i < 50; ++i) {
-    REQUIRE(bench.run(bench.image().lookup(etc, "no" + std::to_string(i))).failed_with(Errc::not_found));
+    REQUIRE(bench.run(bench.image().lookup(etc, "no" + std::to_string(i)))
+                .failed_with(Errc::not_found));
   }
   REQUIRE(bench.source().counts.total() == calls + 1);   // the listing
   // In the large one each miss brings the next page, then everything is known.
   ObjectId many = bench.find("many");
   for (int i = 0; i < 50; ++i) {
-    REQUIRE(bench.run(bench.image().lookup(many, "no" + std::to_string(i))).failed_with(Errc::not_found));
+    REQUIRE(bench.run(bench.image().lookup(many, "no" + std::to_string(i)))
+                .failed_with(Errc::not_found));
   }
   REQUIRE(bench.source().counts.total() <= calls + 1 + 3 + 2);
 }
@@ -94,7 +96,8 @@ TEST_CASE("a directory too large to be learned is asked name by name, and each a
   for (int round = 0; round < 2; ++round) {
     for (int i = 200; i < 300; i += 7) {
       (void)bench.find("many/f" + std::to_string(i));
-      REQUIRE(bench.run(bench.image().lookup(many, "x" + std::to_string(i))).failed_with(Errc::not_found));
+      REQUIRE(bench.run(bench.image().lookup(many, "x" + std::to_string(i)))
+                  .failed_with(Errc::not_found));
     }
   }
   REQUIRE(bench.source().counts.lookup == 30);
@@ -107,7 +110,8 @@ TEST_CASE("a listing that the source refuses leaves look-ups possible") {
   ObjectId passwd = bench.find("etc/passwd");
   REQUIRE(*bench.run(bench.image().parent(passwd)) == bench.find("etc"));
   REQUIRE(bench.run(bench.image().list(bench.find("etc"), 0, 10)).failed_with(Errc::access));
-  REQUIRE(bench.run(bench.image().lookup(bench.find("etc"), "nothing")).failed_with(Errc::not_found));
+  REQUIRE(
+      bench.run(bench.image().lookup(bench.find("etc"), "nothing")).failed_with(Errc::not_found));
   std::uint64_t calls = bench.source().counts.total();
   (void)bench.find("etc/passwd");
   REQUIRE(bench.source().counts.total() == calls);
@@ -183,7 +187,8 @@ TEST_CASE("many who ask for the same are one call to the source") {
   REQUIRE(bench.source().counts.list == 1);
   REQUIRE(bench.source().counts.lookup == 0);
   std::vector<Result<std::string>> targets;
-  for (int i = 0; i < 100; ++i) group.start(into(bench.image().readlink(bench.find("bin")), targets));
+  for (int i = 0; i < 100; ++i)
+    group.start(into(bench.image().readlink(bench.find("bin")), targets));
   bench.settle_all();
   REQUIRE(bench.source().counts.readlink == 1);
 }
@@ -224,9 +229,12 @@ TEST_CASE("names that must not reach a source do not") {
   ImageBench bench;
   (void)bench.find("etc");
   std::uint64_t calls = bench.source().counts.total();
-  auto lookup = [&bench](std::string name) { return bench.run(bench.image().lookup(image_root, name)); };
-  for (std::string name : {std::string(), std::string("."), std::string(".."), std::string("/etc/passwd"),
-                           std::string("a/b"), std::string("a\0b", 3)}) {
+  auto lookup = [&bench](std::string name) {
+    return bench.run(bench.image().lookup(image_root, name));
+  };
+  for (std::string name :
+       {std::string(), std::string("."), std::string(".."), std::string("/etc/passwd"),
+        std::string("a/b"), std::string("a\0b", 3)}) {
     REQUIRE(lookup(name).failed_with(Errc::invalid));
   }
   REQUIRE(lookup(std::string(256, 'n')).failed_with(Errc::name_too_long));
@@ -311,7 +319,8 @@ TEST_CASE("a listing that goes round in circles is an error, not a loop") {
   REQUIRE(bench.source().counts.list < 40);
 }
 
-TEST_CASE("a random life of clients, faults and restarts shows the true tree or an error to retry") {
+TEST_CASE(
+    "a random life of clients, faults and restarts shows the true tree or an error to retry") {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     INFO("seed " << seed);
     std::mt19937_64 random(seed);

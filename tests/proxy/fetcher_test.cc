@@ -120,7 +120,8 @@ TEST_CASE("read-ahead on its way is bounded, and a hanging source does not pile 
   options.image.fetch.read_ahead_bytes = 1u << 20;
   ImageBench bench(std::move(options));
   ObjectId big = bench.find("big");
-  for (std::uint64_t offset = 0; offset < 8u << 20; offset += 65536) REQUIRE(bench.read(big, offset, 65536));
+  for (std::uint64_t offset = 0; offset < 8u << 20; offset += 65536)
+    REQUIRE(bench.read(big, offset, 65536));
   bench.source().script.hang = true;
   std::vector<std::vector<std::byte>> buffers(16, std::vector<std::byte>(65536));
   std::vector<Result<void>> done;

@@ -49,7 +49,9 @@ TEST_CASE("nothing outside the directory is reached, however the tree is built")
   std::filesystem::create_directory_symlink("/etc", bench.temp.path() + "/escape");
   std::filesystem::create_directory_symlink("..", bench.temp.path() + "/usr/up");
   std::vector<std::byte> bytes(10);
-  auto read = [&](std::string path) { return bench.suite.run(bench.source->read({"", path}, 0, bytes)); };
+  auto read = [&](std::string path) {
+    return bench.suite.run(bench.source->read({"", path}, 0, bytes));
+  };
   REQUIRE(bench.suite.find("escape/passwd").failed_with(Errc::not_directory));
   REQUIRE(bench.suite.find("usr/up/etc").failed_with(Errc::not_directory));
   REQUIRE(read("escape/passwd").failed_with(Errc::not_directory));
@@ -99,10 +101,12 @@ TEST_CASE("a FIFO in the place of a file does not block a thread") {
   std::filesystem::remove(path);
   REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
   std::vector<std::byte> bytes(10);
-  REQUIRE(bench.suite.run(bench.source->read({"", "etc/passwd"}, 0, bytes)).failed_with(Errc::invalid));
+  REQUIRE(
+      bench.suite.run(bench.source->read({"", "etc/passwd"}, 0, bytes)).failed_with(Errc::invalid));
 }
 
-TEST_CASE("a directory that is not there is disconnected, names itself, and works once it is there") {
+TEST_CASE(
+    "a directory that is not there is disconnected, names itself, and works once it is there") {
   test::TempDirectory temp;
   test::ManualLoop loop;
   test::ManualDiskPool disk;

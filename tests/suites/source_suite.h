@@ -1,5 +1,5 @@
-// What every source must do, whatever stands behind it. The tree is test::standard_tree(); `has` says which
-// kinds of it the source can show.
+// What every source must do, whatever stands behind it. The tree is test::standard_tree(); `has`
+// says which kinds of it the source can show.
 #pragma once
 
 #include <algorithm>
@@ -99,7 +99,8 @@ struct SourceSuite {
   }
 
   void reads_give_the_bytes() {
-    for (const char* path : {"etc/passwd", "etc/one-unit", "usr/bin/cc", "usr/bin/gcc", "etc/empty"}) {
+    for (const char* path :
+         {"etc/passwd", "etc/one-unit", "usr/bin/cc", "usr/bin/gcc", "etc/empty"}) {
       INFO(path);
       proxy::SourceRef ref = *find(path);
       auto tree = standard_tree();

@@ -12,7 +12,8 @@ using cache::File;
 
 class FaultyFile final : public File {
  public:
-  FaultyFile(std::unique_ptr<File> inner, DiskFaults& faults) : inner_(std::move(inner)), faults_(faults) {}
+  FaultyFile(std::unique_ptr<File> inner, DiskFaults& faults)
+      : inner_(std::move(inner)), faults_(faults) {}
 
   Result<std::size_t> read_at(std::uint64_t offset, ByteSpan into) const override {
     return inner_->read_at(offset, into);
@@ -68,9 +69,11 @@ Result<std::unique_ptr<File>> FaultyDirectory::open(std::string_view name, cache
   return std::unique_ptr<File>(std::make_unique<FaultyFile>(std::move(file), faults_));
 }
 
-Result<std::unique_ptr<cache::Directory>> FaultyDirectory::directory(std::string_view name, bool create) {
+Result<std::unique_ptr<cache::Directory>> FaultyDirectory::directory(std::string_view name,
+                                                                     bool create) {
   TRY(std::unique_ptr<cache::Directory> child, inner_->directory(name, create));
-  return std::unique_ptr<cache::Directory>(std::make_unique<FaultyDirectory>(std::move(child), faults_));
+  return std::unique_ptr<cache::Directory>(
+      std::make_unique<FaultyDirectory>(std::move(child), faults_));
 }
 
 Result<void> FaultyDirectory::rename(std::string_view from, std::string_view to) {

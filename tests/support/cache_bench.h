@@ -36,7 +36,9 @@ class FaultyDirectory final : public cache::Directory {
   Result<void> rename(std::string_view from, std::string_view to) override;
   Result<void> sync() override { return inner_->sync(); }
   Result<cache::DiskSpace> space() const override { return inner_->space(); }
-  Result<std::unique_ptr<cache::File>> lock(std::string_view name) override { return inner_->lock(name); }
+  Result<std::unique_ptr<cache::File>> lock(std::string_view name) override {
+    return inner_->lock(name);
+  }
   const std::string& path() const override { return inner_->path(); }
 
  private:

@@ -1,5 +1,5 @@
-// A cached image over a scripted source: catalogue on a table in memory, block cache on the real disk, one loop,
-// no wall clock.
+// A cached image over a scripted source: catalogue on a table in memory, block cache on the real
+// disk, one loop, no wall clock.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,8 @@ struct ImageBenchOptions {
 
 class ImageBench {
  public:
-  explicit ImageBench(ImageBenchOptions options = {}) : options_(std::move(options)), source_holder_(make_source()) {
+  explicit ImageBench(ImageBenchOptions options = {})
+      : options_(std::move(options)), source_holder_(make_source()) {
     if (options_.seed != 0) disk_ = ManualDiskPool(options_.seed);
     open();
   }
@@ -75,7 +76,8 @@ class ImageBench {
     }
     return at;
   }
-  Result<std::vector<std::byte>> read(cache::ObjectId file, std::uint64_t offset, std::size_t count) {
+  Result<std::vector<std::byte>> read(cache::ObjectId file, std::uint64_t offset,
+                                      std::size_t count) {
     std::vector<std::byte> bytes(count);
     Result<void> done = run(image_->read(file, offset, bytes));
     if (!done) return done.error();
@@ -91,7 +93,8 @@ class ImageBench {
       CHECK(file->write_at(at, {&byte, 1}).has_value());
     }
   }
-  static std::vector<std::byte> content(std::uint64_t seed, std::uint64_t offset, std::size_t count) {
+  static std::vector<std::byte> content(std::uint64_t seed, std::uint64_t offset,
+                                        std::size_t count) {
     std::vector<std::byte> bytes(count);
     fill_content(seed, offset, bytes);
     return bytes;
@@ -104,11 +107,13 @@ class ImageBench {
   void open() {
     directory_ = temp_.open();
     blocks_ = *cache::BlockCache::open(*directory_, options_.blocks);
-    catalog_ = std::make_unique<cache::CatalogImpl>(std::make_unique<MemoryTable>(table_disk_, options_.seed));
+    catalog_ = std::make_unique<cache::CatalogImpl>(
+        std::make_unique<MemoryTable>(table_disk_, options_.seed));
     CHECK(catalog_->load_counters().has_value());
     catalog_jobs_.emplace(loop_, disk_, *catalog_);
     block_jobs_.emplace(loop_, disk_, *blocks_);
-    proxy::ImageParts parts{loop_, *catalog_, *catalog_jobs_, *blocks_, *block_jobs_, *source_holder_};
+    proxy::ImageParts parts{loop_,    *catalog_,    *catalog_jobs_,
+                            *blocks_, *block_jobs_, *source_holder_};
     image_ = std::make_unique<proxy::CachedImage>(parts, bench_version, options_.image);
   }
   static Task<void> shut(proxy::CachedImage& image, proxy::JobRunner<cache::Catalog>& catalog_jobs,

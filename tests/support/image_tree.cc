@@ -101,7 +101,8 @@ void make_tree(const std::vector<TreeEntry>& tree, const std::string& root) {
   // From the deepest up: making a child changes its directory.
   for (auto entry = tree.rbegin(); entry != tree.rend(); ++entry) {
     timespec times[2] = {{entry->mtime, 0}, {entry->mtime, 0}};
-    CHECK_EQ(::utimensat(AT_FDCWD, (root + "/" + entry->path).c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
+    CHECK_EQ(::utimensat(AT_FDCWD, (root + "/" + entry->path).c_str(), times, AT_SYMLINK_NOFOLLOW),
+             0);
   }
 }
 

@@ -1,4 +1,5 @@
-// A file tree as a plain list: what sources are made from in tests, and what their answers are compared with.
+// A file tree as a plain list: what sources are made from in tests, and what their answers are
+// compared with.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ struct TreeEntry {
   cache::FileKind kind = cache::FileKind::regular;
   std::uint64_t size = 0;                 // regular: bytes of content_byte(seed, offset)
   std::uint64_t seed = 0;
-  std::string target;                     // symlink; regular: the path of which this is another link
+  // symlink; regular: the path of which this is another link
+  std::string target;
   std::uint32_t mode = 0644;
   std::int64_t mtime = 1'600'000'000;
 };
@@ -23,8 +25,8 @@ struct TreeEntry {
 // The content of a file, anywhere in it.
 void fill_content(std::uint64_t seed, std::uint64_t offset, ByteSpan into);
 
-// Every kind that a directory can hold without privilege, raw-byte and 255-byte names, hard links, an empty
-// file, one that ends on a unit, a directory of 300 entries.
+// Every kind that a directory can hold without privilege, raw-byte and 255-byte names, hard links,
+// an empty file, one that ends on a unit, a directory of 300 entries.
 std::vector<TreeEntry> standard_tree();
 
 // Makes the tree below `root`, which exists.

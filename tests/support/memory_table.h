@@ -1,6 +1,7 @@
-// A table in memory: the plain model of cache/table.h, and a way to test what is built on one. With a seed,
-// reads say needs_load now and then, and syncs finish when their job is run and not before. It keeps what was
-// durable in a MemoryDisk, from which the next one is made: a crash is to drop the table.
+// A table in memory: the plain model of cache/table.h, and a way to test what is built on one. With
+// a seed, reads say needs_load now and then, and syncs finish when their job is run and not before.
+// It keeps what was durable in a MemoryDisk, from which the next one is made: a crash is to drop
+// the table.
 #pragma once
 
 #include <map>

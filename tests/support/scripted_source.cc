@@ -109,7 +109,8 @@ Task<Result<void>> ScriptedSource::arrive(std::uint64_t& count) {
   --in_flight_;
   if (closed_) co_return Errc::disconnected;
   if (hangs) co_return Errc::timed_out;
-  if (script.error_rate > 0 && std::uniform_real_distribution<>(0, 1)(random_) < script.error_rate) {
+  if (script.error_rate > 0 &&
+      std::uniform_real_distribution<>(0, 1)(random_) < script.error_rate) {
     co_return script.errors[random_() % script.errors.size()];
   }
   co_return Result<void>();
@@ -120,7 +121,8 @@ Task<Result<SourceEntry>> ScriptedSource::root() {
   co_return entry("", nodes_.at(""));
 }
 
-Task<Result<SourceEntry>> ScriptedSource::lookup(const SourceRef& directory, std::string_view name) {
+Task<Result<SourceEntry>> ScriptedSource::lookup(const SourceRef& directory,
+                                                 std::string_view name) {
   CHECK(!name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos);
   std::string wanted(name);
   CO_TRY_VOID(co_await arrive(counts.lookup));
@@ -152,7 +154,8 @@ Task<Result<SourcePage>> ScriptedSource::list(const SourceRef& directory, std::s
   SourcePage page;
   std::size_t end = std::min(children.size(), from + script.page_entries);
   for (std::size_t i = from; i < end; ++i) {
-    page.entries.push_back(entry(children[i], nodes_.at(path.empty() ? children[i] : path + "/" + children[i])));
+    page.entries.push_back(
+        entry(children[i], nodes_.at(path.empty() ? children[i] : path + "/" + children[i])));
   }
   page.last = end >= children.size() && !script.endless_listing;
   page.cursor = std::to_string(end);
@@ -167,7 +170,8 @@ Task<Result<std::string>> ScriptedSource::readlink(const SourceRef& symlink) {
   co_return (*found)->target;
 }
 
-Task<Result<SourceRead>> ScriptedSource::read(const SourceRef& file, std::uint64_t offset, ByteSpan into) {
+Task<Result<SourceRead>> ScriptedSource::read(const SourceRef& file, std::uint64_t offset,
+                                              ByteSpan into) {
   CO_TRY_VOID(co_await arrive(counts.read));
   Result<Node*> found = node(file);
   if (!found) co_return found.error();

@@ -42,8 +42,10 @@ class ScriptedSource final : public proxy::Source {
   ScriptedSource(Loop& loop, const std::vector<TreeEntry>& tree, std::uint64_t seed = 1);
 
   Task<Result<cache::SourceEntry>> root() override;
-  Task<Result<cache::SourceEntry>> lookup(const proxy::SourceRef& directory, std::string_view name) override;
-  Task<Result<proxy::SourcePage>> list(const proxy::SourceRef& directory, std::string_view cursor) override;
+  Task<Result<cache::SourceEntry>> lookup(const proxy::SourceRef& directory,
+                                          std::string_view name) override;
+  Task<Result<proxy::SourcePage>> list(const proxy::SourceRef& directory,
+                                       std::string_view cursor) override;
   Task<Result<std::string>> readlink(const proxy::SourceRef& symlink) override;
   Task<Result<proxy::SourceRead>> read(const proxy::SourceRef& file, std::uint64_t offset,
                                        ByteSpan into) override;
@@ -58,9 +60,12 @@ class ScriptedSource final : public proxy::Source {
 
   // All handles given so far become stale.
   void forget_handles() { ++handle_life_; }
-  cache::ImageAttributes& attributes_of(const std::string& path) { return nodes_.at(path).attributes; }
+  cache::ImageAttributes& attributes_of(const std::string& path) {
+    return nodes_.at(path).attributes;
+  }
   // Another content under the same name, as a new file or in place.
-  void replace_file(const std::string& path, std::uint64_t seed, std::uint64_t size, bool same_fileid);
+  void replace_file(const std::string& path, std::uint64_t seed, std::uint64_t size,
+                    bool same_fileid);
   void remove(const std::string& path);
   void add(const TreeEntry& entry);
   std::size_t in_flight() const { return in_flight_; }
