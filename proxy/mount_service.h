@@ -31,7 +31,8 @@ class MountService final : public mount3::Service {
   Task<void> umntall(const CallContext& context) override;
   Task<std::vector<mount3::ExportEntry>> exports(const CallContext& context) override;
 
-  // Addresses of those that mounted the appliance, or a directory of it, and did not say that they left.
+  // Addresses of those that mounted the appliance, or a directory of it, and did not say that
+  // they left.
   std::vector<std::string> clients_of(std::string_view appliance) const;
 
  private:

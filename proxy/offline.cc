@@ -15,7 +15,8 @@ namespace {
 // Nothing is being served; sources can be asked and stores can be checked.
 class OfflineHost final : public Host {
  public:
-  OfflineHost(AsioLoop& loop, DiskPool& disk, Registry& registry) : loop_(loop), disk_(disk), registry_(registry) {}
+  OfflineHost(AsioLoop& loop, DiskPool& disk, Registry& registry)
+      : loop_(loop), disk_(disk), registry_(registry) {}
 
   Task<Result<void>> probe_source(std::string source) override {
     return proxy::probe_source(std::move(source), loop_, disk_);
@@ -39,7 +40,8 @@ class OfflineHost final : public Host {
 // Runs the loop until the API has answered.
 HttpReply run_request(AsioLoop& loop, AdminApi& api, const HttpRequest& request) {
   std::optional<HttpReply> reply;
-  auto body = [](AdminApi& asked, const HttpRequest& what, std::optional<HttpReply>& into, AsioLoop& running) -> Task<void> {
+  auto body = [](AdminApi& asked, const HttpRequest& what, std::optional<HttpReply>& into,
+                 AsioLoop& running) -> Task<void> {
     into = co_await asked.handle(what);
     running.stop();
   };
@@ -51,16 +53,20 @@ HttpReply run_request(AsioLoop& loop, AdminApi& api, const HttpRequest& request)
 }
 
 // Only making something may make the state directory as well.
-Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state, const HttpRequest& request) {
+Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state,
+                                                    const HttpRequest& request) {
   auto root = cache::open_directory(state, request.method == "POST");
   if (!root.failed_with(Errc::not_found)) return root;
-  return Error(Errc::not_found, "there is no state in " + state +
-                                    " yet; 'rowan image add' or 'rowan serve' makes it, --state chooses another place");
+  return Error(
+      Errc::not_found,
+      "there is no state in " + state +
+          " yet; 'rowan image add' or 'rowan serve' makes it, --state chooses another place");
 }
 
 }  // namespace
 
-Result<HttpReply> answer_offline(const std::string& state_path, const HttpRequest& request, std::string_view who) {
+Result<HttpReply> answer_offline(const std::string& state_path, const HttpRequest& request,
+                                 std::string_view who) {
   TRY(auto root, open_root(state_path, request));
   TRY(auto state, StateDir::open(std::move(root), who));
   TRY(auto registry, Registry::load(*state, real_clock(), make_store));

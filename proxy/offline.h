@@ -1,5 +1,5 @@
-// The admin interface without a daemon: one request, done on the state directory under its lock, so that an
-// operator can prepare images and appliances before the first `rowan serve`.
+// The admin interface without a daemon: one request, done on the state directory under its lock, so
+// that an operator can prepare images and appliances before the first `rowan serve`.
 #pragma once
 
 #include <string>
@@ -10,8 +10,10 @@
 
 namespace rowan::proxy {
 
-// `who` ("rowan create") is what others are told while the lock is held. not_found: there is no state yet and
-// the request would not make any. busy, naming the holder: another process has the lock.
-Result<HttpReply> answer_offline(const std::string& state, const HttpRequest& request, std::string_view who);
+// `who` ("rowan create") is what others are told while the lock is held. not_found: there is no
+// state yet and the request would not make any. busy, naming the holder: another process has the
+// lock.
+Result<HttpReply> answer_offline(const std::string& state, const HttpRequest& request,
+                                 std::string_view who);
 
 }  // namespace rowan::proxy

@@ -12,9 +12,10 @@
 
 namespace rowan::proxy {
 
-// Does not ask the source for anything yet: one that is down can be opened, and answers once it is up. usage:
-// not a source. `loop` and `disk` outlive it.
-Result<std::unique_ptr<Source>> open_source(const std::string& text, AsioLoop& loop, DiskPool& disk);
+// Does not ask the source for anything yet: one that is down can be opened, and answers once it is
+// up. usage: not a source. `loop` and `disk` outlive it.
+Result<std::unique_ptr<Source>> open_source(const std::string& text, AsioLoop& loop,
+                                            DiskPool& disk);
 
 // Opens it, asks for its root, closes it. Errors say what to do.
 Task<Result<void>> probe_source(std::string text, AsioLoop& loop, DiskPool& disk);

@@ -17,7 +17,8 @@ cache::StoreOptions store_options(const ApplianceRecord& appliance);
 // Registry::MakeStore: an empty store, durable.
 Result<void> make_store(cache::Directory& directory);
 
-// Opens and walks the store; one line a finding, none: it is sound. The appliance must not be served.
+// Opens and walks the store; one line a finding, none: it is sound. The appliance must not be
+// served.
 Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name);
 
 }  // namespace rowan::proxy

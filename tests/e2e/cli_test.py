@@ -1,7 +1,7 @@
-"""The `rowan` command from outside: words, exit statuses, JSON, the admin socket, the life of a daemon.
+"""The `rowan` command from outside: words, exit statuses, JSON, the admin socket, a daemon's life.
 
-Python's standard library only. Runs as any user, on ports that the kernel chooses. The NFS part needs
-the libnfs utilities and is skipped, with the reason, without them.
+Python's standard library only. Runs as any user, on ports that the kernel chooses. The NFS part
+needs the libnfs utilities and is skipped, with the reason, without them.
 """
 
 import json
@@ -96,12 +96,15 @@ class Case(unittest.TestCase):
 
 class Words(Case):
     def test_usage_errors_end_with_2(self):
-        for words in (["dance"], ["create"], ["image"], ["list", "--odd"], ["serve", "--cache-size", "huge"],
-                      ["serve", "--listen", "localhost:1"], ["serve", "--cache-size", "1K"],
+        for words in (["dance"], ["create"], ["image"], ["list", "--odd"],
+                      ["serve", "--cache-size", "huge"], ["serve", "--cache-size", "1K"],
+                      ["serve", "--listen", "localhost:1"],
                       ["create", "../x", "--image", "debian"], ["create", "vm"],
-                      ["create", "vm", "--image", "a", "--quota", "much"], ["image", "add", "a@b", "/"],
+                      ["create", "vm", "--image", "a", "--quota", "much"],
+                      ["image", "add", "a@b", "/"],
                       ["image", "add", "a", "/nothing/there"], ["image", "add", "a", "http://h/"],
-                      ["doctor", "--write"], ["doctor", "nfs://"], ["serve", "--config", "/nothing/there"]):
+                      ["doctor", "--write"], ["doctor", "nfs://"],
+                      ["serve", "--config", "/nothing/there"]):
             self.fails(2, *words)
         self.assertFalse(os.path.exists(self.state))
 
@@ -112,7 +115,8 @@ class Words(Case):
         self.fails(2, "serve", "--config", path, says=f"{path}:2:")
 
     def test_help_is_everywhere(self):
-        for words in ([], ["serve"], ["image"], ["image", "add"], ["create"], ["list"], ["show"], ["remove"],
+        for words in ([], ["serve"], ["image"], ["image", "add"], ["create"], ["list"],
+                      ["show"], ["remove"],
                       ["check"], ["status"], ["doctor"]):
             status, out, err = self.run_rowan(*words, "--help", state=False)
             self.assertEqual((status, err), (0, ""))
@@ -133,10 +137,12 @@ class Records(Case):
         self.fails(1, "image", "add", "debian", self.image, "--version", "b", says="has a version")
         versions = self.json("image", "show", "debian")["versions"]
         self.assertEqual([entry["version"] for entry in versions], ["1", "b"])
-        self.ok("create", "vm1", "--image", "debian@1", "--allow", "10.0.0.0/8", "--quota", "1G", "--root-squash",
+        self.ok("create", "vm1", "--image", "debian@1", "--allow", "10.0.0.0/8",
+                "--quota", "1G", "--root-squash",
                 "--durability", "async")
         shown = self.json("show", "vm1")
-        self.assertEqual((shown["image"], shown["version"], shown["quota"]), ("debian", "1", 1 << 30))
+        self.assertEqual((shown["image"], shown["version"], shown["quota"]),
+                         ("debian", "1", 1 << 30))
         self.assertEqual((shown["durability"], shown["root_squash"]), ("async", True))
         self.assertEqual(shown["state"], "stopped")
         self.fails(1, "create", "vm1", "--image", "debian", says="'vm1' already exists")
@@ -214,7 +220,8 @@ class Life(Case):
             print("SKIP reading and writing: no libnfs utilities")
             return
         self.assertIn("hello", self.nfs("nfs-ls", daemon.url("/vm1/docs")))
-        self.assertEqual(self.nfs("nfs-cat", daemon.url("/vm1/docs/hello")), "hello from the image\n")
+        hello = self.nfs("nfs-cat", daemon.url("/vm1/docs/hello"))
+        self.assertEqual(hello, "hello from the image\n")
         local = os.path.join(self.work, "local")
         with open(local, "w", encoding="utf8") as out:
             out.write("written here\n")
@@ -225,7 +232,8 @@ class Life(Case):
     def read_back(self, daemon):
         if shutil.which("nfs-cat"):
             self.assertEqual(self.nfs("nfs-cat", daemon.url("/vm1/new")), "written here\n")
-            self.assertEqual(self.nfs("nfs-cat", daemon.url("/vm1/docs/hello")), "hello from the image\n")
+            hello = self.nfs("nfs-cat", daemon.url("/vm1/docs/hello"))
+            self.assertEqual(hello, "hello from the image\n")
 
     def nfs(self, *words):
         done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -234,20 +242,23 @@ class Life(Case):
 
     def test_a_second_daemon_is_refused_at_once_and_the_first_unharmed(self):
         daemon = self.serve()
-        self.fails(1, "serve", "--listen", "127.0.0.1:0", says=f"process {daemon.process.pid} (rowan serve)")
+        self.fails(1, "serve", "--listen", "127.0.0.1:0",
+                   says=f"process {daemon.process.pid} (rowan serve)")
         self.assertIsInstance(self.json("status")["daemon"], dict)
 
     def test_a_taken_port_is_named(self):
         daemon = self.serve()
         other = os.path.join(self.work, "other")
-        status, _, err = self.run_rowan("serve", "--state", other, "--listen", f"127.0.0.1:{daemon.port}", state=False)
+        status, _, err = self.run_rowan("serve", "--state", other, "--listen",
+                                        f"127.0.0.1:{daemon.port}", state=False)
         self.assertEqual(status, 1)
         self.assertIn(str(daemon.port), err)
 
     def test_a_damaged_appliance_does_not_stop_the_others(self):
         self.ok("create", "good", self.image)
         self.ok("create", "bad", self.image)
-        with open(os.path.join(self.state, "appliances", "bad", "appliance.json"), "r+", encoding="utf8") as record:
+        path = os.path.join(self.state, "appliances", "bad", "appliance.json")
+        with open(path, "r+", encoding="utf8") as record:
             text = record.read().replace('"quota": 0', '"quota": 7')
             record.seek(0)
             record.write(text)
@@ -293,9 +304,10 @@ class Life(Case):
              "s.connect(sys.argv[1])\n"
              "s.sendall(b'GET /v1/status HTTP/1.1\\r\\nHost: rowan\\r\\n\\r\\n')\n"
              "print(len(s.recv(100)))\n", os.path.join(self.state, "rowan.sock")],
-            user=65534, group=65534, extra_groups=[], capture_output=True, text=True, timeout=PATIENCE, check=False)
-        self.assertTrue(child.stdout == "0\n" or "Reset" in child.stderr or "Broken pipe" in child.stderr,
-                        (child.stdout, child.stderr))
+            user=65534, group=65534, extra_groups=[], capture_output=True, text=True,
+            timeout=PATIENCE, check=False)
+        self.assertTrue(child.stdout == "0\n" or "Reset" in child.stderr or
+                        "Broken pipe" in child.stderr, (child.stdout, child.stderr))
 
     def test_a_socket_path_that_is_not_its_own_is_left_alone(self):
         os.makedirs(self.state, mode=0o700)
@@ -314,7 +326,8 @@ class Doctor(Case):
         found = self.json("doctor", f"127.0.0.1:{daemon.port}:/vm1", "--write")
         self.assertTrue(found["ok"], found)
         topics = {finding["topic"]: finding["level"] for finding in found["findings"]}
-        for topic in ("portmap", "MOUNT", "NFS", "mount", "limits", "read", "write", "round trip", "access"):
+        for topic in ("portmap", "MOUNT", "NFS", "mount", "limits", "read", "write",
+                      "round trip", "access"):
             self.assertEqual(topics.get(topic), "ok", found)
         status, out, _ = self.run_rowan("doctor", f"127.0.0.1:{daemon.port}:/vm9")
         self.assertEqual(status, 1)

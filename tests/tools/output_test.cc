@@ -43,12 +43,16 @@ TEST_CASE("a status of another version, or with anything missing, still prints")
 
 TEST_CASE("a status shows appliances, procedures and trouble") {
   std::string text = status_text(parse_json(R"({
-    "daemon": {"pid": 7, "uptime_seconds": 7300, "listen": ["127.0.0.1:2049"], "connections": 2, "calls": 1000},
+    "daemon": {"pid": 7, "uptime_seconds": 7300, "listen": ["127.0.0.1:2049"],
+               "connections": 2, "calls": 1000},
     "cache": {"bytes": 1048576, "limit_bytes": 10737418240, "hit_ratio": 0.5},
-    "images": [{"name": "debian", "versions": [{"version": "1", "fetched_share": 0.25, "trouble": "away",
+    "images": [{"name": "debian", "versions": [{"version": "1", "fetched_share": 0.25,
+                "trouble": "away",
                 "drifted": ["/etc/passwd"]}]}],
-    "appliances": [{"name": "vm1", "state": "serving", "image": "debian", "version": "1", "trouble": "",
-                    "procedures": {"GETATTR": {"calls": 5, "errors": 0, "p50_ns": 1500, "p99_ns": 3000, "max_ns": 4000}}}]
+    "appliances": [{"name": "vm1", "state": "serving", "image": "debian",
+                    "version": "1", "trouble": "",
+                    "procedures": {"GETATTR": {"calls": 5, "errors": 0, "p50_ns": 1500,
+                                               "p99_ns": 3000, "max_ns": 4000}}}]
   })")
                                      .value());
   INFO(text);
