@@ -33,6 +33,11 @@ class File {
   virtual Result<void> write_at(std::uint64_t offset, ByteView bytes) = 0;
   // The same for pieces that lie one after the other on disk and anywhere in memory.
   virtual Result<void> write_gather(std::uint64_t offset, std::span<const ByteView> pieces) = 0;
+  // The same for bytes that are not soon read again: a large, aligned run may go past the page cache,
+  // so that new cache pages cost nothing and sync() has less to wait for. One caller at a time.
+  virtual Result<void> write_bulk(std::uint64_t offset, std::span<const ByteView> pieces) {
+    return write_gather(offset, pieces);
+  }
   // fdatasync: data, and the size needed to read it back
   virtual Result<void> sync() = 0;
   virtual Result<std::uint64_t> size() const = 0;

@@ -20,12 +20,15 @@
 #include <system_error>
 #include <utility>
 
+#include "rpc/base/buffer.h"
 #include "rpc/base/unique_fd.h"
 
 namespace rowan::cache {
 namespace {
 
 constexpr long tmpfs_magic = 0x01021994;
+constexpr std::size_t direct_unit = 4096;        // alignment that every device takes
+constexpr std::size_t direct_worth = 256 << 10;  // below it the page cache gathers better
 constexpr std::size_t gather_limit = 512;  // pieces of one system call; IOV_MAX is 1024 on Linux
 
 Errc code_of(int error) {
@@ -113,27 +116,34 @@ class PosixFile final : public File {
   }
 
   Result<void> write_gather(std::uint64_t offset, std::span<const ByteView> pieces) override {
-    std::array<iovec, gather_limit> vector;
-    std::size_t piece = 0, skip = 0;  // first unwritten byte: pieces[piece][skip]
-    while (true) {
-      std::size_t count = 0, total = 0;
-      for (std::size_t i = piece; i < pieces.size() && count < vector.size(); ++i) {
-        const ByteView rest = i == piece ? pieces[i].subspan(skip) : pieces[i];
-        if (rest.empty()) continue;
-        vector[count++] = {const_cast<std::byte*>(rest.data()), rest.size()};
-        total += rest.size();
-      }
-      if (count == 0) return {};
-      if (!fits(offset, total)) return Error(Errc::io, "write beyond any file: " + path_);
-      const ssize_t put = retry([&] {
-        return ::pwritev(fd_.get(), vector.data(), static_cast<int>(count),
-                         static_cast<off_t>(offset));
-      });
-      if (put < 0) return failed("write", path_, errno);
-      if (put == 0) return failed("write", path_, EIO);
-      offset += static_cast<std::uint64_t>(put);
-      skip_written(pieces, static_cast<std::size_t>(put), piece, skip);
+    const int error = write_pieces(fd_.get(), offset, pieces);
+    if (error != 0) return failed("write", path_, error);
+    return {};
+  }
+
+  Result<void> write_bulk(std::uint64_t offset, std::span<const ByteView> pieces) override {
+    std::size_t total = 0;
+    bool whole_pages = offset % direct_unit == 0;
+    for (const ByteView& piece : pieces) {
+      total += piece.size();
+      whole_pages = whole_pages && piece.size() % direct_unit == 0;
     }
+    if (!whole_pages || total < direct_worth || !open_direct()) return write_gather(offset, pieces);
+    std::vector<Buffer> bounced;
+    std::vector<ByteView> aligned;
+    for (const ByteView& piece : pieces) {
+      if (reinterpret_cast<std::uintptr_t>(piece.data()) % direct_unit == 0) {
+        aligned.push_back(piece);
+      } else {
+        bounced.push_back(Buffer::copy_of(piece));  // a page and more: it starts on one
+        aligned.push_back(bounced.back().view());
+      }
+    }
+    const int error = write_pieces(direct_.get(), offset, aligned);
+    // This place or this file system wants another alignment: the ordinary way always works.
+    if (error == EINVAL) return write_gather(offset, pieces);
+    if (error != 0) return failed("write", path_, error);
+    return {};
   }
 
   Result<void> sync() override {
@@ -180,6 +190,41 @@ class PosixFile final : public File {
   }
 
  private:
+  // 0 or errno.
+  static int write_pieces(int fd, std::uint64_t offset, std::span<const ByteView> pieces) {
+    std::array<iovec, gather_limit> vector;
+    std::size_t piece = 0, skip = 0;  // first unwritten byte: pieces[piece][skip]
+    while (true) {
+      std::size_t count = 0, total = 0;
+      for (std::size_t i = piece; i < pieces.size() && count < vector.size(); ++i) {
+        const ByteView rest = i == piece ? pieces[i].subspan(skip) : pieces[i];
+        if (rest.empty()) continue;
+        vector[count++] = {const_cast<std::byte*>(rest.data()), rest.size()};
+        total += rest.size();
+      }
+      if (count == 0) return 0;
+      if (!fits(offset, total)) return EFBIG;
+      const ssize_t put = retry([&] {
+        return ::pwritev(fd, vector.data(), static_cast<int>(count), static_cast<off_t>(offset));
+      });
+      if (put < 0) return errno;
+      if (put == 0) return EIO;
+      offset += static_cast<std::uint64_t>(put);
+      skip_written(pieces, static_cast<std::size_t>(put), piece, skip);
+    }
+  }
+
+  // A second descriptor of the same file that bypasses the page cache; false where there is none
+  // (tmpfs). One writer at a time, as for every write.
+  bool open_direct() {
+    if (!direct_.valid() && !no_direct_) {
+      const std::string self = "/proc/self/fd/" + std::to_string(fd_.get());
+      direct_ = UniqueFd(::open(self.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+      no_direct_ = !direct_.valid();
+    }
+    return direct_.valid();
+  }
+
   static void skip_written(std::span<const ByteView> pieces, std::size_t put, std::size_t& piece,
                            std::size_t& skip) {
     while (put > 0) {
@@ -221,7 +266,8 @@ class PosixFile final : public File {
     return about;
   }
 
-  UniqueFd fd_;
+  UniqueFd fd_, direct_;
+  bool no_direct_ = false;
   std::string path_;
   mutable std::atomic<bool> all_in_memory_{false};
 };

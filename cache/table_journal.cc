@@ -54,9 +54,9 @@ Result<void> write_group(JournalGroup& group, File& segment, std::uint64_t previ
   for (const JournalGroup::Piece& piece : group.pieces) parts.push_back(piece.bytes.view());
   parts.push_back(as_bytes(tail));
   const std::uint64_t offset = std::uint64_t{header.block} * data_block_size;
-  auto written = segment.write_gather(offset, parts);
+  auto written = segment.write_bulk(offset, parts);
   if (written.failed_with(Errc::no_space) && make_room && make_room())
-    written = segment.write_gather(offset, parts);
+    written = segment.write_bulk(offset, parts);
   return written;
 }
 

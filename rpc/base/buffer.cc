@@ -23,6 +23,14 @@ constexpr std::size_t kept_bytes = 4u << 20;
 // then go to free(). Trivial, so it can still be read by then.
 thread_local bool pool_gone = false;
 
+// Buffers of a page and more start on a page, so that they can be written past the page cache.
+std::byte* fresh(std::size_t capacity) {
+  constexpr std::size_t page = 4096;
+  void* block = capacity < page ? std::malloc(capacity) : std::aligned_alloc(page, capacity);
+  if (block == nullptr) throw std::bad_alloc();
+  return static_cast<std::byte*>(block);
+}
+
 class Pool {
  public:
   ~Pool() {
@@ -39,9 +47,7 @@ class Pool {
       list.pop_back();
       return block;
     }
-    auto* block = static_cast<std::byte*>(std::malloc(std::size_t{1} << shift));
-    if (block == nullptr) throw std::bad_alloc();
-    return block;
+    return fresh(std::size_t{1} << shift);
   }
 
   void give(std::byte* block, int shift) {
@@ -68,9 +74,7 @@ std::byte* allocate(std::size_t size, std::size_t& capacity) {
   int shift = shift_for(size);
   capacity = std::size_t{1} << shift;
   if (shift <= largest_shift && !pool_gone) return pool.take(shift);
-  auto* block = static_cast<std::byte*>(std::malloc(capacity));
-  if (block == nullptr) throw std::bad_alloc();
-  return block;
+  return fresh(capacity);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What every Directory and File must do; run against the real and the simulated disk, so that the second may
-// be trusted where the first is too slow or too kind.
+// What every Directory and File must do; run against the real and the simulated disk, so that the
+// second may be trusted where the first is too slow or too kind.
 #pragma once
 
 #include <string>
@@ -39,6 +39,25 @@ inline void check_bytes(cache::Directory& directory) {
   CHECK(read_text(file, 0, 100) == std::string("\0\0\0he\0\0", 7));
   REQUIRE(file.sync());
   CHECK(file.write_at(~std::uint64_t{0} - 2, as_bytes("hello")).failed_with(Errc::io));
+}
+
+inline void check_bulk_writes(cache::Directory& directory) {
+  auto opened = directory.open("bulk", cache::OpenMode::create_new);
+  REQUIRE(opened.has_value());
+  cache::File& file = **opened;
+  std::string large(1 << 20, 'a');
+  for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>('a' + i / 4096 % 26);
+  const std::string head(4096, 'H'), odd(4097, 'o');
+  // In turn: long and aligned, then behind it a short one, one of an odd size, and over the first.
+  const std::vector<ByteView> pieces{as_bytes(head), as_bytes(large), as_bytes(head)};
+  REQUIRE(file.write_bulk(0, pieces));
+  CHECK(read_text(file, 0, 2 << 20) == head + large + head);
+  const std::vector<ByteView> small{as_bytes(odd)};
+  REQUIRE(file.write_bulk(large.size() + 8192, small));
+  const std::vector<ByteView> again{as_bytes(large)};
+  REQUIRE(file.write_bulk(8192, again));
+  CHECK(read_text(file, 0, 2 << 20) == head + large.substr(0, 4096) + large + odd);
+  REQUIRE(file.sync());
 }
 
 inline void check_cached_reads(cache::Directory& directory) {
@@ -135,6 +154,7 @@ inline void check_locks(cache::Directory& directory) {
 template <class Make>
 void run_file_suite(Make make) {
   SECTION("bytes are read back where they were written") { check_bytes(*make()); }
+  SECTION("bulk writes land where gathered ones would") { check_bulk_writes(*make()); }
   SECTION("a cached read tells the truth or nothing") { check_cached_reads(*make()); }
   SECTION("space is allocated and given back") { check_space(*make()); }
   SECTION("names are made, renamed and removed") { check_names(*make()); }
