@@ -33,8 +33,9 @@ class File {
   virtual Result<void> write_at(std::uint64_t offset, ByteView bytes) = 0;
   // The same for pieces that lie one after the other on disk and anywhere in memory.
   virtual Result<void> write_gather(std::uint64_t offset, std::span<const ByteView> pieces) = 0;
-  // The same for bytes that are not soon read again: a large, aligned run may go past the page cache,
-  // so that new cache pages cost nothing and sync() has less to wait for. One caller at a time.
+  // The same for bytes that are not soon read again: a large, aligned run may go past the page
+  // cache, so that new cache pages cost nothing and sync() has less to wait for. One caller at a
+  // time.
   virtual Result<void> write_bulk(std::uint64_t offset, std::span<const ByteView> pieces) {
     return write_gather(offset, pieces);
   }
@@ -62,8 +63,8 @@ class Directory {
   virtual ~Directory() = default;
   virtual Result<std::unique_ptr<File>> open(std::string_view name, OpenMode mode) = 0;
   virtual Result<std::unique_ptr<Directory>> directory(std::string_view name, bool create) = 0;
-  virtual Result<std::vector<std::string>> list() const = 0;   // without "." and ".."; sorted
-  virtual Result<void> remove(std::string_view name) = 0;      // a file, or an empty directory
+  virtual Result<std::vector<std::string>> list() const = 0;  // without "." and ".."; sorted
+  virtual Result<void> remove(std::string_view name) = 0;     // a file, or an empty directory
   virtual Result<void> rename(std::string_view from, std::string_view to) = 0;  // replaces `to`
   // makes creations, renames, removals durable
   virtual Result<void> sync() = 0;
@@ -71,7 +72,7 @@ class Directory {
   // An exclusive lock on this directory for as long as the returned object lives (released by the
   // kernel if the process dies). busy when another process has it.
   virtual Result<std::unique_ptr<File>> lock(std::string_view name) = 0;
-  virtual const std::string& path() const = 0;                 // for messages only
+  virtual const std::string& path() const = 0;  // for messages only
 };
 
 }  // namespace rowan::cache

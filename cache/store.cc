@@ -308,6 +308,7 @@ Result<Ticket> StoreImpl::apply(Transaction& transaction) {
   // A new mark may reach below what a purge has already looked at.
   for (const auto& [id, marks] : stage.changed_marks()) purge_cursors_.erase(id);
   transaction.clear();
+  transaction.set_data_blocks(stage.take_data_blocks());
   return ticket;
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,8 @@ struct ObjectRecord {
   ObjectId parent = no_object;
   std::string name;                 // that name
   std::string target;               // symlink
+  // 4 KiB blocks of local data, kept by the store whatever is put (Transaction::data_blocks() tells).
+  std::uint64_t data_blocks = 0;
   std::optional<std::array<std::byte, 8>> exclusive_verifier;
 };
 
@@ -101,6 +104,15 @@ class Transaction {
   bool empty() const { return steps_.empty(); }
   void clear() { steps_.clear(); }
 
+  // After apply(): the data blocks of an object that the transaction put; 0 for others.
+  std::uint64_t data_blocks(ObjectId id) const {
+    const auto found = data_blocks_.find(id);
+    return found == data_blocks_.end() ? 0 : found->second;
+  }
+  void set_data_blocks(std::map<ObjectId, std::uint64_t> blocks) {
+    data_blocks_ = std::move(blocks);
+  }
+
   struct PutObject { ObjectId id; ObjectRecord record; };
   struct RemoveObject { ObjectId id; ObjectRecord last; };
   struct PutName { ObjectId directory; std::string name; NameRecord record; };
@@ -112,6 +124,7 @@ class Transaction {
 
  private:
   std::vector<Step> steps_;
+  std::map<ObjectId, std::uint64_t> data_blocks_;
 };
 
 class Store {

@@ -174,7 +174,7 @@ Result<Counters> decode_counters(std::string_view value) {
 
 std::string encode(const ObjectRecord& record) {
   std::string value;
-  value.reserve(120 + record.name.size() + record.target.size());
+  value.reserve(128 + record.name.size() + record.target.size());
   DiskWriter out(value);
   out.u8(record_format);
   out.u8(static_cast<std::uint8_t>(record.kind));
@@ -185,6 +185,7 @@ std::string encode(const ObjectRecord& record) {
     out.u32(field);
   out.u64(record.size);
   out.u64(record.base_size);
+  out.u64(record.data_blocks);
   put(out, record.atime);
   put(out, record.mtime);
   put(out, record.ctime);
@@ -207,6 +208,7 @@ Result<ObjectRecord> decode_object(std::string_view value) {
     *field = in.u32();
   record.size = in.u64();
   record.base_size = in.u64();
+  record.data_blocks = in.u64();
   record.atime = take_time(in);
   record.mtime = take_time(in);
   record.ctime = take_time(in);

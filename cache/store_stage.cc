@@ -73,6 +73,7 @@ Result<std::vector<TableEntry>> StoreStage::scan(const std::string& from, const 
 }
 
 Result<Ticket> StoreStage::commit(const Counters& before, bool frees_space) {
+  TRY_VOID(count_blocks());
   if (!(counters == before)) edits_[counters_key()] = encode(counters);
   for (auto& [key, value] : edits_) {
     if (!value) batch_.erase(key);
@@ -88,32 +89,48 @@ Result<Ticket> StoreStage::commit(const Counters& before, bool frees_space) {
 
 // ---- objects and names
 
-// True if the object has a record that counts as one.
-Result<bool> StoreStage::counted(ObjectId id) {
+Result<std::optional<ObjectRecord>> StoreStage::record(ObjectId id) {
   TRY(const auto value, find(object_key(id)));
-  if (!value) return false;
-  TRY(const ObjectRecord record, decode_object(*value));
-  return !record.removed;
+  if (!value) return std::optional<ObjectRecord>();
+  TRY(ObjectRecord record, decode_object(*value));
+  return std::optional<ObjectRecord>(std::move(record));
+}
+
+// Brings the records' data_blocks to what the steps have written and released.
+Result<void> StoreStage::count_blocks() {
+  for (const auto& [id, change] : block_changes_) {
+    TRY(auto now, record(id));
+    if (!now) continue;
+    const auto blocks = static_cast<std::int64_t>(now->data_blocks) + change;
+    now->data_blocks = blocks > 0 ? static_cast<std::uint64_t>(blocks) : 0;
+    edits_[object_key(id)] = encode(*now);
+    data_blocks_[id] = now->data_blocks;
+  }
+  return {};
 }
 
 Result<void> StoreStage::put_object(ObjectId id, const ObjectRecord& record) {
   TRY_VOID(check_record(id, record));
-  TRY(const bool was, counted(id));
+  TRY(const auto before, this->record(id));
   counters.objects += record.removed ? 0 : 1;
-  counters.objects -= was ? 1 : 0;
-  edits_[object_key(id)] = encode(record);
+  counters.objects -= before && !before->removed ? 1 : 0;
+  ObjectRecord counted = record;
+  counted.data_blocks = before ? before->data_blocks : 0;
+  edits_[object_key(id)] = encode(counted);
+  data_blocks_[id] = counted.data_blocks;
   return {};
 }
 
 Result<void> StoreStage::remove_object(ObjectId id, const ObjectRecord& last) {
   TRY_VOID(check_record(id, last));
-  TRY(const bool was, counted(id));
-  counters.objects -= was ? 1 : 0;
+  TRY(const auto before, record(id));
+  counters.objects -= before && !before->removed ? 1 : 0;
   if (is_local(id)) {
     edits_[object_key(id)] = std::nullopt;
   } else {
     ObjectRecord tombstone = last;
     tombstone.removed = true;
+    tombstone.data_blocks = before ? before->data_blocks : 0;
     edits_[object_key(id)] = encode(tombstone);
   }
   return drop_beyond(id, 0);
@@ -215,6 +232,7 @@ Result<void> StoreStage::write_chunk(ObjectId id, std::uint64_t offset, ByteView
   const auto blocks = static_cast<std::uint32_t>(sums.size());
   const DataPointer data = batch_.add_data(std::move(content));
   counters.data_blocks += blocks;
+  block_changes_[id] += blocks;
   for (const StoredExtent& extent : lay_down(united(std::move(ranges)), data, sums))
     put_extent(id, extent);
   return {};
@@ -264,7 +282,7 @@ void StoreStage::put_extent(ObjectId id, const StoredExtent& extent) {
   edits_[extent_key(id, extent.end)] = encode(extent);
 }
 
-void StoreStage::release_all(const StoredExtent& extent, std::uint64_t from_block,
+void StoreStage::release_all(ObjectId id, const StoredExtent& extent, std::uint64_t from_block,
                              std::uint64_t end_block) {
   const std::uint64_t first = std::max(extent.first_block(), from_block);
   const std::uint64_t end = std::min(extent.end_block(), end_block);
@@ -273,13 +291,14 @@ void StoreStage::release_all(const StoredExtent& extent, std::uint64_t from_bloc
   at.block += static_cast<std::uint32_t>(first - extent.first_block());
   batch_.release(at, static_cast<std::uint32_t>(end - first));
   counters.data_blocks -= end - first;
+  block_changes_[id] -= static_cast<std::int64_t>(end - first);
 }
 
 // Takes the blocks of [from, to) out of a record; both are multiples of a block.
 void StoreStage::clear_blocks(const Found& found, ObjectId id, std::uint64_t from,
                               std::uint64_t to) {
   edits_[found.key] = std::nullopt;
-  release_all(found.extent, from / data_block_size, to / data_block_size);
+  release_all(id, found.extent, from / data_block_size, to / data_block_size);
   if (const auto before = cut(found.extent, 0, from)) put_extent(id, *before);
   if (const auto after = cut(found.extent, to, found.extent.end)) put_extent(id, *after);
 }
@@ -293,7 +312,7 @@ Result<void> StoreStage::truncate(ObjectId id, std::uint64_t size) {
 void StoreStage::cut_beyond(ObjectId id, const Found& found, std::uint64_t size) {
   edits_[found.key] = std::nullopt;
   const auto left = cut(found.extent, 0, size);
-  release_all(found.extent, left ? left->end_block() : 0, found.extent.end_block());
+  release_all(id, found.extent, left ? left->end_block() : 0, found.extent.end_block());
   if (left) put_extent(id, *left);
 }
 

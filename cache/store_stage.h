@@ -35,6 +35,8 @@ class StoreStage {
 
   // Applies everything as one batch. On an error the stage is of no further use.
   Result<Ticket> commit(const Counters& before, bool frees_space);
+  // After commit(): the data blocks of every object put here.
+  std::map<ObjectId, std::uint64_t> take_data_blocks() { return std::move(data_blocks_); }
   // Objects whose marks changed; an empty list: none are left.
   const PurgeMarks& changed_marks() const { return changed_marks_; }
 
@@ -46,7 +48,8 @@ class StoreStage {
   Result<std::optional<std::string>> find(const std::string& key);
   Result<std::vector<TableEntry>> scan(const std::string& from, const std::string& to,
                                        std::size_t limit);
-  Result<bool> counted(ObjectId id);
+  Result<std::optional<ObjectRecord>> record(ObjectId id);
+  Result<void> count_blocks();
   const std::vector<PurgeMark>& marks_of(ObjectId id) const;
   void set_marks(ObjectId id, std::vector<PurgeMark> marks);
   Result<Found> decode(const TableEntry& entry) const;
@@ -59,7 +62,8 @@ class StoreStage {
   Result<void> read_block(const StoredExtent& extent, std::uint64_t block, ByteSpan into) const;
   void clear_blocks(const Found& found, ObjectId id, std::uint64_t from, std::uint64_t to);
   void put_extent(ObjectId id, const StoredExtent& extent);
-  void release_all(const StoredExtent& extent, std::uint64_t from_block, std::uint64_t end_block);
+  void release_all(ObjectId id, const StoredExtent& extent, std::uint64_t from_block,
+                   std::uint64_t end_block);
   Result<void> drop_beyond(ObjectId id, std::uint64_t size);
   Result<void> drop_staged_beyond(ObjectId id, std::uint64_t size);
   void cut_beyond(ObjectId id, const Found& found, std::uint64_t size);
@@ -74,6 +78,8 @@ class StoreStage {
   PurgeMarks changed_marks_;
   std::map<std::string, std::optional<std::string>> edits_;
   Batch batch_;
+  std::map<ObjectId, std::int64_t> block_changes_;
+  std::map<ObjectId, std::uint64_t> data_blocks_;
 };
 
 }  // namespace rowan::cache

@@ -4,6 +4,19 @@
 #include <limits>
 
 namespace rowan::proxy {
+namespace {
+
+// Local blocks and what of the image still shows. How the two overlap is not counted, and neither
+// are the image's own holes; the size bounds both mistakes.
+std::uint64_t used_bytes(const cache::ObjectRecord& record) {
+  constexpr std::uint64_t block = cache::data_block_size;
+  const std::uint64_t whole = round_up(std::min(record.size, max_file_size), block);
+  if (record.kind != cache::FileKind::regular) return whole;
+  const std::uint64_t base = round_up(std::min(record.base_size, max_file_size), block);
+  return std::min(whole, base + record.data_blocks * block);
+}
+
+}  // namespace
 
 nfs3::Time shown_time(WallTime time) {
   constexpr std::int64_t last = std::numeric_limits<std::uint32_t>::max();
@@ -50,10 +63,7 @@ nfs3::Attributes shown(const cache::ObjectRecord& record, cache::ObjectId id, st
   result.uid = record.uid;
   result.gid = record.gid;
   result.size = record.size;
-  // Holes are not counted per file, so a sparse file shows its full size: tools that look for holes
-  // by size against use find none, which is safe.
-  constexpr std::uint64_t block = 4096;
-  result.used = round_up(std::min(record.size, max_file_size), block);
+  result.used = used_bytes(record);
   result.rdev = {record.rdev_major, record.rdev_minor};
   result.fsid = fsid;
   result.fileid = cache::to_number(id);

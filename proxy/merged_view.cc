@@ -178,6 +178,7 @@ Result<cache::Ticket> MergedView::apply(Facts& facts, Change& change) {
       nodes_.erase(id);
       continue;
     }
+    record->data_blocks = change.transaction_.data_blocks(id);
     nfs3::Attributes attributes = shown(*record, id, settings_.fsid);
     remember(id, attributes, std::move(record));
   }

@@ -1,4 +1,5 @@
-// The seam between sockets (rpc/server) and meaning (rpc/dispatcher): a call record goes in, a reply comes out.
+// The seam between sockets (rpc/server) and meaning (rpc/dispatcher): a call record goes in, a
+// reply comes out.
 #pragma once
 
 #include <optional>
@@ -9,8 +10,8 @@
 
 namespace rowan::rpc {
 
-// A reply without its record mark: `head`, then `body` and zero bytes up to a multiple of four. Only a READ
-// has a body, which goes out by scatter write.
+// A reply without its record mark: `head`, then `body` and zero bytes up to a multiple of four.
+// Only a READ has a body, which goes out by scatter write.
 struct Reply {
   Buffer head;
   Buffer body;
@@ -21,11 +22,12 @@ struct Reply {
 class RecordHandler {
  public:
   virtual ~RecordHandler() = default;
-  // Serves one call. Nothing means: no reply can be given; over TCP the connection is closed (what came is
-  // not a call), over UDP the datagram is dropped.
-  virtual Task<std::optional<Reply>> handle(Buffer record, PeerAddress peer, MonotonicTime received) = 0;
-  // About how many bytes the reply to this call will hold, as far as the call tells (the count of a READ): what
-  // the server reserves before it starts the call. The record is unchecked input.
+  // Serves one call. Nothing means: no reply can be given; over TCP the connection is closed (what
+  // came is not a call), over UDP the datagram is dropped.
+  virtual Task<std::optional<Reply>> handle(Buffer record, PeerAddress peer,
+                                            MonotonicTime received) = 0;
+  // About how many bytes the reply to this call will hold, as far as the call tells (the count of a
+  // READ): what the server reserves before it starts the call. The record is unchecked input.
   virtual std::size_t expected_reply_size(ByteView record) const {
     return record.empty() ? 0 : 512;
   }

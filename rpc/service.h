@@ -1,5 +1,5 @@
-// What the dispatcher calls: one coroutine per procedure, typed arguments in, typed results out. Arguments
-// may borrow from the call's record, which lives until the task ends.
+// What the dispatcher calls: one coroutine per procedure, typed arguments in, typed results out.
+// Arguments may borrow from the call's record, which lives until the task ends.
 #pragma once
 
 #include <algorithm>
@@ -17,13 +17,14 @@
 
 namespace rowan {
 
-// A peer's address: IPv4 addresses are kept IPv4-mapped, so that 10.0.0.1 and ::ffff:10.0.0.1 are one peer.
+// A peer's address: IPv4 addresses are kept IPv4-mapped, so that 10.0.0.1 and ::ffff:10.0.0.1 are
+// one peer.
 struct PeerAddress {
   std::array<std::byte, 16> ip{};
   std::uint16_t port = 0;
   friend bool operator==(const PeerAddress&, const PeerAddress&) = default;
 };
-std::string to_string(const PeerAddress& peer);      // "10.0.0.1:683", "[2001:db8::1]:683"
+std::string to_string(const PeerAddress& peer);  // "10.0.0.1:683", "[2001:db8::1]:683"
 std::string ip_to_string(const PeerAddress& peer);
 
 // AUTH_SYS credentials (RFC 5531, appendix A); AUTH_NONE arrives as nobody.
@@ -66,7 +67,7 @@ struct Credentials {
   std::uint32_t uid = nobody_id;
   std::uint32_t gid = nobody_id;
   GroupList groups;
-  bool authenticated = false;         // true with AUTH_SYS
+  bool authenticated = false;  // true with AUTH_SYS
 };
 
 // Who asks, passed first to everything that serves a call.
@@ -115,12 +116,29 @@ inline constexpr std::uint32_t version = 3;
 inline constexpr std::uint32_t max_path_length = 1024;  // MNTPATHLEN
 
 enum class Status : std::uint32_t {  // mountstat3
-  ok = 0, perm = 1, noent = 2, io = 5, acces = 13, notdir = 20, inval = 22, nametoolong = 63,
-  notsupp = 10004, serverfault = 10006,
+  ok = 0,
+  perm = 1,
+  noent = 2,
+  io = 5,
+  acces = 13,
+  notdir = 20,
+  inval = 22,
+  nametoolong = 63,
+  notsupp = 10004,
+  serverfault = 10006,
 };
-struct MntRes { Status status = Status::ok; nfs3::Handle root; std::vector<std::uint32_t> flavors; };
-struct MountEntry { std::string hostname, directory; };          // DUMP
-struct ExportEntry { std::string directory; std::vector<std::string> groups; };  // EXPORT
+struct MntRes {
+  Status status = Status::ok;
+  nfs3::Handle root;
+  std::vector<std::uint32_t> flavors;
+};
+struct MountEntry {
+  std::string hostname, directory;
+};  // DUMP
+struct ExportEntry {
+  std::string directory;
+  std::vector<std::string> groups;
+};  // EXPORT
 
 class Service {
  public:

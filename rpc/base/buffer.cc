@@ -9,8 +9,8 @@
 
 #include "rpc/base/check.h"
 
-// Size classes are powers of two from 256 bytes to 2 MiB (a record of 1 MiB and its headers). Each thread
-// keeps at most `kept_bytes` per class, so a burst does not stay in memory for ever.
+// Size classes are powers of two from 256 bytes to 2 MiB (a record of 1 MiB and its headers). Each
+// thread keeps at most `kept_bytes` per class, so a burst does not stay in memory for ever.
 
 namespace rowan {
 namespace {
@@ -19,8 +19,8 @@ constexpr int smallest_shift = 8;
 constexpr int largest_shift = 21;
 constexpr std::size_t kept_bytes = 4u << 20;
 
-// Set when this thread's pool is destroyed: buffers in statics and thread-locals may live a little longer and
-// then go to free(). Trivial, so it can still be read by then.
+// Set when this thread's pool is destroyed: buffers in statics and thread-locals may live a little
+// longer and then go to free(). Trivial, so it can still be read by then.
 thread_local bool pool_gone = false;
 
 // Buffers of a page and more start on a page, so that they can be written past the page cache.

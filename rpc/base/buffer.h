@@ -1,6 +1,6 @@
-// A move-only run of bytes from a per-thread pool. Records, replies and fetched blocks live in these; the
-// pool keeps the hot path free of malloc for every size up to a full record. A buffer may die on another
-// thread than the one that made it: it then feeds that thread's pool.
+// A move-only run of bytes from a per-thread pool. Records, replies and fetched blocks live in
+// these; the pool keeps the hot path free of malloc for every size up to a full record. A buffer
+// may die on another thread than the one that made it: it then feeds that thread's pool.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Byte spans, fixed-width loads and stores, overflow-checked arithmetic. XDR is big-endian (RFC 4506);
-// everything on disk is little-endian (cache/FORMAT.md).
+// Byte spans, fixed-width loads and stores, overflow-checked arithmetic. XDR is big-endian (RFC
+// 4506); everything on disk is little-endian (cache/FORMAT.md).
 #pragma once
 
 #include <bit>
@@ -26,10 +26,14 @@ inline std::string_view as_text(ByteView bytes) {
 template <class T>
 T byte_swap(T value) {
   static_assert(std::is_unsigned_v<T>);
-  if constexpr (sizeof(T) == 1) return value;
-  else if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
-  else if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
-  else return __builtin_bswap64(value);
+  if constexpr (sizeof(T) == 1)
+    return value;
+  else if constexpr (sizeof(T) == 2)
+    return __builtin_bswap16(value);
+  else if constexpr (sizeof(T) == 4)
+    return __builtin_bswap32(value);
+  else
+    return __builtin_bswap64(value);
 }
 
 template <class T>
@@ -66,7 +70,9 @@ inline std::optional<std::uint64_t> checked_add(std::uint64_t a, std::uint64_t b
   return sum;
 }
 
-constexpr std::uint64_t round_down(std::uint64_t value, std::uint64_t unit) { return value - value % unit; }
+constexpr std::uint64_t round_down(std::uint64_t value, std::uint64_t unit) {
+  return value - value % unit;
+}
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
   return round_down(value + unit - 1, unit);  // callers bound value; CHECKed where it could wrap
 }

@@ -1,5 +1,5 @@
-// Time is a parameter. Monotonic time drives deadlines; wall time only fills file attributes and logs, so a
-// clock that is set back or forward disturbs no lease, no back-off and no verifier.
+// Time is a parameter. Monotonic time drives deadlines; wall time only fills file attributes and
+// logs, so a clock that is set back or forward disturbs no lease, no back-off and no verifier.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
-// Leveled key=value lines to an injected sink. One event, one line: a level, a short event name, fields.
+// Leveled key=value lines to an injected sink. One event, one line: a level, a short event name,
+// fields.
 //   log(Level::warn, "source.drift", {{"image", name}, {"path", path}});
 #pragma once
 
@@ -25,11 +26,13 @@ struct LogField {
 class LogSink {
  public:
   virtual ~LogSink() = default;
-  // `line` has no newline and no control characters: values from peers are quoted and escaped before.
+  // `line` has no newline and no control characters: values from peers are quoted and escaped
+  // before.
   virtual void write(Level level, std::string_view line) = 0;
 };
 
-// The process-wide sink; null restores the default, which writes to standard error. Set it before threads start.
+// The process-wide sink; null restores the default, which writes to standard error. Set it before
+// threads start.
 void set_log_sink(LogSink* sink);
 void set_log_level(Level least);
 void log(Level level, std::string_view event, std::initializer_list<LogField> fields = {});

@@ -1,6 +1,6 @@
-// What NFS logic asks of an event loop. One loop is one strand: everything that belongs to it runs on its
-// thread, so nothing behind it needs a lock. Asio supplies the real one (rpc/asio_loop.h), the simulator a
-// deterministic one (tests/support/manual_loop.h).
+// What NFS logic asks of an event loop. One loop is one strand: everything that belongs to it runs
+// on its thread, so nothing behind it needs a lock. Asio supplies the real one (rpc/asio_loop.h),
+// the simulator a deterministic one (tests/support/manual_loop.h).
 #pragma once
 
 #include <coroutine>
@@ -26,9 +26,11 @@ class Loop {
   virtual void defer(std::function<void()> work) = 0;
   // The same from any thread.
   virtual void post(std::function<void()> work) = 0;
-  // Runs `work` once, not before `delay` has passed, unless cancelled. Only from this loop's thread.
+  // Runs `work` once, not before `delay` has passed, unless cancelled. Only from this loop's
+  // thread.
   virtual TimerId call_after(Duration delay, std::function<void()> work) = 0;
-  // After this the timer's work does not run any more. A timer that has fired may be cancelled again.
+  // After this the timer's work does not run any more. A timer that has fired may be cancelled
+  // again.
   virtual void cancel(TimerId timer) = 0;
 };
 
@@ -48,8 +50,8 @@ class DiskPool {
                       std::function<void(std::unique_ptr<Job>)> done) = 0;
 };
 
-// A one-shot event with any number of waiters, all on one loop. Waiters are resumed by the loop, never
-// inside set(), so that who signals is not re-entered.
+// A one-shot event with any number of waiters, all on one loop. Waiters are resumed by the loop,
+// never inside set(), so that who signals is not re-entered.
 class Signal {
  public:
   explicit Signal(Loop& loop) : loop_(&loop) {}
@@ -71,7 +73,8 @@ class Signal {
     void await_suspend(std::coroutine_handle<> waiter) { signal.waiters_.push_back(waiter); }
     void await_resume() const noexcept {}
   };
-  // `co_await signal.wait()`: several coroutines may wait for one signal, which outlives their waiting.
+  // `co_await signal.wait()`: several coroutines may wait for one signal, which outlives their
+  // waiting.
   Awaiter wait() { return Awaiter{*this}; }
 
  private:

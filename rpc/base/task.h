@@ -1,13 +1,14 @@
-// Task<T>: a lazy coroutine with one awaiter, for one thread. It knows no event loop: whoever completes what
-// it waits for resumes it (Signal below, through a Loop). So NFS logic runs the same under Asio and under a
-// simulated loop, and a call that never has to wait runs start to end as a plain function call.
+// Task<T>: a lazy coroutine with one awaiter, for one thread. It knows no event loop: whoever
+// completes what it waits for resumes it (Signal below, through a Loop). So NFS logic runs the same
+// under Asio and under a simulated loop, and a call that never has to wait runs start to end as a
+// plain function call.
 //
-// No symmetric transfer: g++ makes it a tail call only when optimising, and a loop over tasks that complete
-// at once would eat the stack in a debug build. A child is resumed from await_suspend; if it finished, the
-// parent goes on without having been suspended.
+// No symmetric transfer: g++ makes it a tail call only when optimising, and a loop over tasks that
+// complete at once would eat the stack in a debug build. A child is resumed from await_suspend; if
+// it finished, the parent goes on without having been suspended.
 //
-// g++ 12.2 destroys some temporaries twice: no braces and no value-capturing lambda inside an expression that
-// contains co_await. Name the object first. tools/tidy.py looks for it.
+// g++ 12.2 destroys some temporaries twice: no braces and no value-capturing lambda inside an
+// expression that contains co_await. Name the object first. tools/tidy.py looks for it.
 #pragma once
 
 #include <coroutine>
@@ -56,7 +57,9 @@ class TaskPromise : public TaskPromiseBase {
  public:
   auto get_return_object() { return std::coroutine_handle<TaskPromise>::from_promise(*this); }
   template <class U>
-  void return_value(U&& value) { value_.emplace(std::forward<U>(value)); }
+  void return_value(U&& value) {
+    value_.emplace(std::forward<U>(value));
+  }
   T take() { return std::move(*value_); }
 
  private:
@@ -79,7 +82,8 @@ class [[nodiscard]] Task {
   using promise_type = detail::TaskPromise<T>;
   using Handle = std::coroutine_handle<promise_type>;
 
-  Task(Handle handle) : handle_(handle) {}  // NOLINT: the compiler converts the promise's return object
+  Task(Handle handle)
+      : handle_(handle) {}  // NOLINT: the compiler converts the promise's return object
   Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   Task& operator=(Task&& other) noexcept {
     std::swap(handle_, other.handle_);
@@ -104,9 +108,9 @@ class [[nodiscard]] Task {
   Handle handle_;
 };
 
-// Owns the tasks that nobody awaits: a connection's calls, a store's flushing, a prefetch. Destroying a group
-// with running tasks is a programmer error; its owner first makes what they wait for end (closing a socket,
-// failing a signal) and waits for `idle()`.
+// Owns the tasks that nobody awaits: a connection's calls, a store's flushing, a prefetch.
+// Destroying a group with running tasks is a programmer error; its owner first makes what they wait
+// for end (closing a socket, failing a signal) and waits for `idle()`.
 class TaskGroup {
  public:
   TaskGroup() = default;

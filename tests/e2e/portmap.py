@@ -1,4 +1,4 @@
-"""A client that is told no port finds everything: by the proxy itself, or by the system's rpcbind."""
+"""A client told no port finds everything: by the proxy itself, or by the system's rpcbind."""
 
 import os
 

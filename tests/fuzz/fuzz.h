@@ -35,6 +35,7 @@ inline ByteView view(const std::uint8_t* data, std::size_t size) {
 
 }  // namespace rowan::fuzz
 
+// A macro, so that the message names the line; in every build, whatever NDEBUG says.
 #define FUZZ_CHECK(condition)                                                               \
   ((condition) ? void()                                                                     \
                : (std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__,    \

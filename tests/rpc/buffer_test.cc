@@ -9,8 +9,8 @@ namespace rowan {
 namespace {
 
 TEST_CASE("a buffer that outlives its thread's pool is still released") {
-  // Thread-locals die in the reverse order of their making: the pool is made by the first buffer, after the
-  // holder. Without care, a sanitizer sees the use of a dead pool here.
+  // Thread-locals die in the reverse order of their making: the pool is made by the first buffer,
+  // after the holder. Without care, a sanitizer sees the use of a dead pool here.
   std::size_t size = 0;
   std::thread thread([&size] {
     struct Holder {

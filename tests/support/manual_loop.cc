@@ -57,7 +57,8 @@ bool ManualLoop::fire_next_timer(MonotonicTime not_after) {
 
 void ManualLoop::run_until_idle(std::size_t limit) {
   run();
-  for (std::size_t fired = 0; fired < limit && fire_next_timer(MonotonicTime::max()); ++fired) run();
+  for (std::size_t fired = 0; fired < limit && fire_next_timer(MonotonicTime::max()); ++fired)
+    run();
 }
 
 void ManualLoop::advance(Duration by) {
@@ -84,7 +85,8 @@ bool ManualDiskPool::run_one() {
   Waiting chosen = std::move(waiting_[index]);
   waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(index));
   chosen.job->run();
-  auto finish = [done = std::move(chosen.done), job = std::make_shared<std::unique_ptr<Job>>(std::move(chosen.job))] {
+  auto finish = [done = std::move(chosen.done),
+                 job = std::make_shared<std::unique_ptr<Job>>(std::move(chosen.job))] {
     done(std::move(*job));
   };
   chosen.home->defer(finish);

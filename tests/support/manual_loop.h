@@ -1,6 +1,6 @@
-// A loop and a disk pool under the test's hand: one thread, no wall clock. run() does what is due; time moves
-// only when nothing else is left (run_until_idle) or by advance(). With a seed, disk jobs finish in a random
-// order among those outstanding; without, in the order of submission.
+// A loop and a disk pool under the test's hand: one thread, no wall clock. run() does what is due;
+// time moves only when nothing else is left (run_until_idle) or by advance(). With a seed, disk
+// jobs finish in a random order among those outstanding; without, in the order of submission.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +61,8 @@ class ManualDiskPool final : public DiskPool {
  public:
   ManualDiskPool() = default;
   explicit ManualDiskPool(std::uint64_t seed) : random_(seed) {}
-  void submit(Loop& home, std::unique_ptr<Job> job, std::function<void(std::unique_ptr<Job>)> done) override;
+  void submit(Loop& home, std::unique_ptr<Job> job,
+              std::function<void(std::unique_ptr<Job>)> done) override;
   std::size_t outstanding() const { return waiting_.size(); }
   // Runs one outstanding job and defers its completion to its loop. False if there is none.
   bool run_one();
@@ -77,8 +78,8 @@ class ManualDiskPool final : public DiskPool {
   std::optional<std::mt19937_64> random_;
 };
 
-// Runs loop and disk until both are idle; timers fire only when nothing else can happen, and only if
-// `with_timers`.
+// Runs loop and disk until both are idle; timers fire only when nothing else can happen, and only
+// if `with_timers`.
 void settle(ManualLoop& loop, ManualDiskPool& disk, bool with_timers = false);
 
 // Starts a task, settles, and gives its value: for tests of coroutines. CHECKs that it finished.

@@ -79,7 +79,23 @@ Result<ObjectRecord> MemoryStore::object(ObjectId id) {
   if (must_load()) return Errc::needs_load;
   auto found = objects_.find(id);
   if (found == objects_.end()) return Errc::not_found;
-  return found->second;
+  ObjectRecord record = found->second;
+  record.data_blocks = data_blocks(id);
+  return record;
+}
+
+std::uint64_t MemoryStore::data_blocks(ObjectId id) const {
+  constexpr std::uint64_t size = cache::data_block_size;
+  auto runs = runs_.find(id);
+  if (runs == runs_.end()) return 0;
+  std::uint64_t count = 0, counted_to = 0;  // block numbers
+  for (const auto& [offset, run] : runs->second) {
+    std::uint64_t first = std::max(offset / size, counted_to);
+    std::uint64_t end = (offset + run.length + size - 1) / size;
+    if (end > first) count += end - first;
+    counted_to = std::max(counted_to, end);
+  }
+  return count;
 }
 
 Result<NameRecord> MemoryStore::name(ObjectId directory, std::string_view name) {
@@ -181,8 +197,14 @@ Result<Ticket> MemoryStore::apply(Transaction& transaction) {
         write->bytes = as_bytes(step.bytes);
     }
   }
+  std::map<ObjectId, std::uint64_t> blocks;
   for (const Transaction::Step& step : transaction.steps()) play(step);
+  for (const Transaction::Step& step : transaction.steps()) {
+    if (const auto* put = std::get_if<Transaction::PutObject>(&step))
+      blocks[put->id] = data_blocks(put->id);
+  }
   transaction.clear();
+  transaction.set_data_blocks(std::move(blocks));
   return applied_;
 }
 

@@ -90,6 +90,7 @@ class MemoryStore final : public cache::Store {
   };
 
   bool must_load();
+  std::uint64_t data_blocks(cache::ObjectId id) const;
   void play(const cache::Transaction::Step& step);
   void play(const cache::Transaction::PutObject& step);
   void play(const cache::Transaction::RemoveObject& step);

@@ -21,11 +21,11 @@ class ScriptedNfs : public nfs3::Service {
   int calls = 0;
   std::string read_data = "data";
 
+// A macro, because a virtual function cannot be a template: one line per procedure.
 #define ROWAN_SCRIPTED(method, Args, Res)                                                     \
   Task<nfs3::Res> method(const CallContext& context, const nfs3::Args& args) override {       \
     return answer<nfs3::Res>(#method, context, args);                                         \
   }
-  // A macro, because a virtual function cannot be a template: one line per procedure.
   ROWAN_SCRIPTED(getattr, GetattrArgs, GetattrRes)
   ROWAN_SCRIPTED(setattr, SetattrArgs, SetattrRes)
   ROWAN_SCRIPTED(lookup, LookupArgs, LookupRes)
