@@ -47,7 +47,7 @@ struct ObjectRecord {
   ObjectId parent = no_object;
   std::string name;                 // that name
   std::string target;               // symlink
-  // 4 KiB blocks of local data, kept by the store whatever is put (Transaction::data_blocks() tells).
+  // 4 KiB blocks of local data; kept by the store, whatever is put (Transaction::data_blocks()).
   std::uint64_t data_blocks = 0;
   std::optional<std::array<std::byte, 8>> exclusive_verifier;
 };
