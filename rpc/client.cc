@@ -249,6 +249,8 @@ void Client::Impl::answered(OutgoingCall& call, std::optional<Error> error) {
     }
     error->detail = where(options_) + ": " + error->detail;
   }
+  // A server that answers has got over what broke a link before; a mere connection shows nothing.
+  if (!error) last_error_.clear();
   complete(call, std::move(error));
   if (!waiting_.empty()) pump_later();
 }
@@ -257,7 +259,7 @@ Error Client::Impl::unanswered() const {
   auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(options_.deadline);
   std::string text =
       where(options_) + " did not answer in " + std::to_string(patience.count()) + " ms";
-  if (!last_error_.empty() && connected() == 0) text += " (" + last_error_ + ")";
+  if (!last_error_.empty()) text += " (" + last_error_ + ")";
   return Error(Errc::timed_out, text);
 }
 
