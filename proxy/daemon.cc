@@ -70,7 +70,7 @@ class Daemon {
   Result<void> open() {
     raise_descriptor_limit();
     TRY(auto root, cache::open_directory(path_, true));
-    TRY(state_, StateDir::open(std::move(root), "rowan serve"));
+    TRY(state_, StateDir::open(std::move(root), "rowan serve", lock_patience));
     TRY(registry_, Registry::load(*state_, real_clock(), make_store));
     TRY(cache_directory_, state_->cache());
     cache::BlockCacheOptions options;

@@ -68,7 +68,7 @@ Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state,
 Result<HttpReply> answer_offline(const std::string& state_path, const HttpRequest& request,
                                  std::string_view who) {
   TRY(auto root, open_root(state_path, request));
-  TRY(auto state, StateDir::open(std::move(root), who));
+  TRY(auto state, StateDir::open(std::move(root), who, lock_patience));
   TRY(auto registry, Registry::load(*state, real_clock(), make_store));
   AsioLoop loop;
   DiskThreadsLimits limits;

@@ -1,8 +1,11 @@
 #include "proxy/state_dir.h"
 
+#include <signal.h>
 #include <unistd.h>
 
-#include <cstdlib>
+#include <cerrno>
+#include <charconv>
+#include <thread>
 
 namespace rowan::proxy {
 namespace {
@@ -19,13 +22,40 @@ std::string join(std::string_view prefix, std::string_view name) {
   return joined;
 }
 
-// What the holder of the lock wrote into it. Only for a message: it may be of a process that has
-// gone.
+constexpr std::string_view daemon_name = "(rowan serve)";
+constexpr auto lock_retry = std::chrono::milliseconds(20);
+
+// What the holder of the lock wrote into it. A hint only: it may be of a process that has gone.
 std::string holder_of(cache::Directory& root) {
   auto text = read_record(root, lock_name);
   if (!text) return "another process";
   while (!text->empty() && text->back() == '\n') text->pop_back();
   return text->empty() ? "another process" : *text;
+}
+
+// A daemon keeps the lock for its life: there is nothing to wait for.
+bool is_running_daemon(std::string_view holder) {
+  constexpr std::string_view start = "process ";
+  if (!holder.starts_with(start) || !holder.ends_with(daemon_name)) return false;
+  holder.remove_prefix(start.size());
+  int process = 0;
+  std::from_chars(holder.data(), holder.data() + holder.size(), process);
+  return process > 0 && (::kill(process, 0) == 0 || errno == EPERM);
+}
+
+// Commands hold the lock for a moment, so a daemon that starts beside one waits for it.
+Result<std::unique_ptr<cache::File>> lock_root(cache::Directory& root, Duration patience) {
+  for (Duration waited{};; waited += lock_retry) {
+    auto lock = root.lock(lock_name);
+    if (!lock.failed_with(Errc::busy)) return lock;
+    const std::string holder = holder_of(root);
+    if (waited >= patience || is_running_daemon(holder)) {
+      return Error(Errc::busy,
+                   "the state directory " + root.path() + " is in use by " + holder +
+                       "; stop that process first, or choose another directory with --state");
+    }
+    std::this_thread::sleep_for(lock_retry);
+  }
 }
 
 Result<void> write_holder(cache::File& lock, std::string_view who) {
@@ -81,16 +111,9 @@ Result<void> remove_tree(cache::Directory& parent, std::string_view name) {
 }
 
 Result<std::unique_ptr<StateDir>> StateDir::open(std::unique_ptr<cache::Directory> root,
-                                                 std::string_view who) {
+                                                 std::string_view who, Duration patience) {
   std::unique_ptr<StateDir> state(new StateDir);
-  auto lock = root->lock(lock_name);
-  if (lock.failed_with(Errc::busy)) {
-    return Error(Errc::busy,
-                 "the state directory " + root->path() + " is in use by " + holder_of(*root) +
-                     "; stop that process first, or choose another directory with --state");
-  }
-  if (!lock) return std::move(lock).error();
-  state->lock_ = std::move(*lock);
+  TRY(state->lock_, lock_root(*root, patience));
   TRY_VOID(write_holder(*state->lock_, who));
   TRY(state->images_, root->directory("images", true));
   TRY(state->appliances_, root->directory("appliances", true));

@@ -1,10 +1,12 @@
 // The state directory: every name in it, its lock, and records that are replaced as a whole.
 //
-//   rowan.lock                        held by the one process that may change anything; says who
-//   that is rowan.sock                        the daemon's admin socket cache/ the block cache,
-//   disposable images/NAME/image.json            the image and its versions images/NAME/catalog/
-//   what is known of its objects appliances/NAME/appliance.json    identity, key and settings
-//   appliances/NAME/store/            the redirect store
+//   rowan.lock                      held by the one process that may change anything; says who
+//   rowan.sock                      the daemon's admin socket
+//   cache/                          the block cache, disposable
+//   images/NAME/image.json          the image and its versions
+//   images/NAME/catalog/            what is known of its objects
+//   appliances/NAME/appliance.json  identity, key and settings
+//   appliances/NAME/store/          the redirect store
 //
 // Directories are mode 0700, files 0600. A directory appears under its name only when it is
 // complete, and leaves it before anything in it is removed; half-made and half-removed ones
@@ -18,11 +20,14 @@
 #include <vector>
 
 #include "cache/file.h"
+#include "rpc/base/clock.h"
 #include "rpc/base/result.h"
 
 namespace rowan::proxy {
 
 inline constexpr std::size_t max_record_bytes = 1u << 20;
+// What commands and a starting daemon give each other to finish.
+inline constexpr Duration lock_patience = std::chrono::seconds(10);
 
 // Replaces the file `name` by `text`, durably: after a crash it is the old or the new one, whole.
 Result<void> write_record(cache::Directory& directory, std::string_view name,
@@ -41,9 +46,11 @@ class StateDir {
   static constexpr std::string_view store_name = "store";
 
   // Locks and prepares the directory. `who` ("rowan serve") is what others are told of the holder.
-  // busy, naming the holder, if another process has it.
+  // busy, naming the holder, if another process has it: at once if that is a daemon, after
+  // `patience` if it is a command, which will be done soon.
   static Result<std::unique_ptr<StateDir>> open(std::unique_ptr<cache::Directory> root,
-                                                std::string_view who);
+                                                std::string_view who,
+                                                Duration patience = Duration::zero());
 
   const std::string& path() const { return root_->path(); }
   cache::Directory& images() { return *images_; }

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <thread>
 #include <fstream>
 
 #include "proxy/records.h"
@@ -25,6 +26,22 @@ TEST_CASE("a second process is refused and told who holds the state") {
   CHECK(second.error().detail.find(directory.path()) != std::string::npos);
   first->reset();
   CHECK(StateDir::open(directory.open(), "rowan create"));
+}
+
+TEST_CASE("a running daemon is not waited for") {
+  test::TempDirectory directory;
+  auto daemon = StateDir::open(directory.open(), "rowan serve").value();
+  auto second = StateDir::open(directory.open(), "rowan serve", std::chrono::hours(24));
+  CHECK(second.failed_with(Errc::busy));
+}
+
+TEST_CASE("a command that is about to finish is waited for") {
+  test::TempDirectory directory;
+  auto command = StateDir::open(directory.open(), "rowan status").value();
+  std::thread other([&] { command.reset(); });
+  auto daemon = StateDir::open(directory.open(), "rowan serve", std::chrono::hours(24));
+  other.join();
+  CHECK(daemon);
 }
 
 TEST_CASE("nobody else can read what the state holds") {
