@@ -1,6 +1,7 @@
 #include "proxy/size_text.h"
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -68,6 +69,23 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     return not_a_size(text);
   }
   return bytes;
+}
+
+Result<std::uint64_t> parse_duration(std::string_view text) {
+  constexpr std::string_view units = "smhdw";
+  constexpr std::array<std::uint64_t, 5> seconds{1, 60, 3600, 86400, 7 * 86400};
+  constexpr std::uint64_t longest = 100ull * 366 * 86400;
+  std::uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, number);
+  const std::size_t unit = at + 1 == end ? units.find(*at) : std::string_view::npos;
+  if (error != std::errc() || unit == std::string_view::npos || number == 0 ||
+      number > longest / seconds[unit]) {
+    return Error(Errc::usage, "'" + std::string(text) +
+                                  "' is not a duration; write a number and s, m, h, d or w, such "
+                                  "as 15m or 1d");
+  }
+  return number * seconds[unit];
 }
 
 std::string size_text(std::uint64_t bytes) {

@@ -19,6 +19,9 @@ std::string size_text(std::uint64_t bytes);
 // "850 ns", "12 us", "3.4 ms", "1.2 s".
 std::string duration_text(std::uint64_t nanoseconds);
 
+// "90s", "15m", "1h", "1d", "2w" to seconds. usage: anything else, nothing, or beyond 100 years.
+Result<std::uint64_t> parse_duration(std::string_view text);
+
 // part / whole as "12.3 %"; "-" when there is no whole.
 std::string share_text(std::uint64_t part, std::uint64_t whole);
 

@@ -207,7 +207,8 @@ def files(top):
         for name in sorted(names):
             path = os.path.relpath(os.path.join(folder, name), top)
             in_data = path.startswith(("tests/golden/", "tests/fuzz/corpus", "tests/fuzz/crashes"))
-            if name not in ("LICENSE",) and not in_data and not name.endswith(".pyc"):
+            # A work tree of its own has a file .git that names the main one.
+            if name not in ("LICENSE", ".git") and not in_data and not name.endswith(".pyc"):
                 yield path
 
 

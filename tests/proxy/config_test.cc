@@ -7,6 +7,17 @@
 namespace rowan::proxy {
 namespace {
 
+TEST_CASE("durations have a number and a unit") {
+  CHECK(parse_duration("90s").value() == 90);
+  CHECK(parse_duration("15m").value() == 900);
+  CHECK(parse_duration("1h").value() == 3600);
+  CHECK(parse_duration("2w").value() == 14 * 86400);
+  for (const char* text : {"", "1", "h", "0h", "1.5h", "1 h", "-1h", "1hh", "99999999999w"}) {
+    INFO(text);
+    CHECK(parse_duration(text).failed_with(Errc::usage));
+  }
+}
+
 TEST_CASE("sizes are read in powers of 1024, with or without a fraction") {
   auto [text, bytes] =
       GENERATE(table<std::string, std::uint64_t>({{"0", 0},
