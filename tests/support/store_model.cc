@@ -1,5 +1,6 @@
 #include "tests/support/store_model.h"
 
+#include "rpc/base/check.h"
 #include "tests/support/run_jobs.h"
 
 namespace rowan::test {
@@ -74,6 +75,7 @@ std::string file_difference(Store& store, std::uint64_t id, const StoreModel& mo
   auto bytes = local_bytes(store, ObjectId{id}, file_size, problem);
   if (!problem.empty()) return "object " + std::to_string(id) + ": " + problem;
   std::vector<std::optional<char>> expected(file_size);
+  CHECK(known == model.files.end() || known->second.bytes.size() <= file_size);
   if (known != model.files.end())
     std::copy(known->second.bytes.begin(), known->second.bytes.end(), expected.begin());
   for (std::size_t i = 0; i < file_size; ++i) {
