@@ -1,6 +1,6 @@
 // Streams between hosts: cut anywhere they read the same, and memory stays within a frame. The
 // first byte says whether the sums are made right, so that what is behind them is reached as well.
-// sources: cache/frame_stream.cc
+// sources: cache/frame_stream.cc cache/digest.cc
 #include "cache/frame_stream.h"
 
 #include <algorithm>
