@@ -105,7 +105,9 @@ void define_compare(CLI::App& app, CompareOptions& o) {
 
 Result<void> run_compare(const CompareOptions& options, std::ostream& out) {
   TRY_VOID(enter_private_network());
-  if (!options.tree.empty()) return compare_in(fs::absolute(options.tree), options, out);
+  if (!options.tree.empty()) {
+    return compare_in(fs::weakly_canonical(fs::absolute(options.tree)), options, out);
+  }
   std::string pattern = "/var/tmp/rowan-bench.XXXXXX";
   if (mkdtemp(pattern.data()) == nullptr)
     return Error(Errc::io, "cannot make a directory in /var/tmp");

@@ -1,8 +1,13 @@
 // rowan-bench: load on NFSv3 servers, and Rowan measured beside another server.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
 #include <iostream>
 
 #include "tools/bench/compare.h"
+#include "tools/bench/confine.h"
 #include "tools/bench/report.h"
 
 namespace rowan::bench {
@@ -87,6 +92,31 @@ int run_command(const RunArguments& a) {
   return 0;
 }
 
+struct ConfineArguments {
+  std::vector<std::string> writable, readable, program;
+};
+
+void define_confine(CLI::App& app, ConfineArguments& a) {
+  app.add_option("--writable", a.writable, "A directory that it may change")
+      ->allow_extra_args(false);
+  app.add_option("--readable", a.readable, "A directory that it sees as it is")
+      ->allow_extra_args(false);
+  app.add_option("program", a.program, "The program and its arguments, after --")->required();
+}
+
+// Returns only if the program could not be started.
+int confine_command(const ConfineArguments& a) {
+  auto confined = confine({.writable = {a.writable.begin(), a.writable.end()},
+                           .readable = {a.readable.begin(), a.readable.end()}});
+  if (!confined) return report_error("confine", confined.error());
+  std::vector<char*> argv;
+  for (const auto& argument : a.program) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  execvp(argv[0], argv.data());
+  return report_error("confine", Error(Errc::not_found, "cannot run " + a.program.front() + ": " +
+                                                            std::strerror(errno)));
+}
+
 int main_with_arguments(int argc, char** argv) {
   CLI::App app("Load on an NFSv3 server, and Rowan measured beside another server", "rowan-bench");
   app.require_subcommand(1);
@@ -98,12 +128,17 @@ int main_with_arguments(int argc, char** argv) {
       "compare",
       "Run nfs-ganesha and rowan on the same tree, alternately, and print the ratios (root)");
   define_compare(*compare_app, compare);
+  ConfineArguments confined;
+  auto* confine_app = app.add_subcommand(
+      "confine", "Run a program that can change nothing but the directories given (root)");
+  define_confine(*confine_app, confined);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : exit_usage;
   }
   if (run_app->parsed()) return run_command(run);
+  if (confine_app->parsed()) return confine_command(confined);
   auto done = run_compare(compare, std::cout);
   return done ? 0 : report_error("compare", done.error());
 }

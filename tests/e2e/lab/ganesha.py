@@ -1,7 +1,12 @@
-"""The image server: nfs-ganesha, unmodified, NFSv3 over TCP, with the port mapper it insists on."""
+"""The image server: nfs-ganesha, unmodified, NFSv3 over TCP, with the port mapper it insists on.
+
+It hands names like "/etc/passwd" to the system as they are, as root. Therefore it runs confined: it
+can change its export (if that may be written) and its own files, and nothing else.
+"""
 
 import os
 
+from lab import sandbox
 from lab.child import port_answers, wait_until
 
 CORE = """
@@ -15,11 +20,19 @@ LOG {{ Default_Log_Level = EVENT; }}
 EXPORT = """
 EXPORT {{
   Export_Id = {number}; Path = {path}; Pseudo = {path}; Access_Type = {access}; Protocols = 3;
-  Transports = TCP; SecType = sys; Squash = No_Root_Squash; Disable_ACL = true;
+  Transports = TCP; SecType = sys; Squash = {squash}; Disable_ACL = true;
   Attr_Expiration_Time = {attribute_seconds};
   FSAL {{ Name = VFS; }}
 }}
 """
+
+
+def bench():
+    """The `rowan-bench` that confines it, as Meson names it."""
+    path = os.environ.get("ROWAN_BENCH", "")
+    if not os.access(path, os.X_OK):
+        sandbox.skip(f"no rowan-bench to confine nfs-ganesha: set ROWAN_BENCH (now {path!r})")
+    return path
 
 
 class Ganesha:
@@ -28,15 +41,17 @@ class Ganesha:
 
     port, mount_port = 12049, 12048
 
-    def __init__(self, story, trees, access="RO", attribute_seconds=60):
+    def __init__(self, story, trees, access="RO", attribute_seconds=60,
+                 squash="No_Root_Squash"):
         self.story = story
+        self.trees, self.access = [os.path.realpath(tree) for tree in trees], access
         self.directory = story.directory("ganesha")
         self.config = os.path.join(self.directory, "ganesha.conf")
         with open(self.config, "w", encoding="utf-8") as out:
             out.write(CORE.format(port=self.port, mount_port=self.mount_port))
             for number, path in enumerate(trees, start=1):
                 out.write(EXPORT.format(number=number, path=path, access=access,
-                                        attribute_seconds=attribute_seconds))
+                                        squash=squash, attribute_seconds=attribute_seconds))
         self.child = None
         self.start()
 
@@ -46,10 +61,18 @@ class Ganesha:
             os.makedirs(folder, exist_ok=True)
         log = os.path.join(self.directory, "log")
         self.child = self.story.start("ganesha", [
+            bench(), "confine", *self._confinement(), "--",
             "ganesha.nfsd", "-F", "-f", self.config, "-L", log,
             "-p", os.path.join(self.directory, "pid")], log_path=log)
         self.child.wait_port(self.port)
         self.child.wait_port(self.mount_port)
+
+    def _confinement(self):
+        writable = [os.path.realpath(self.directory), "/run"]
+        if self.access == "RW":
+            writable = self.trees + writable
+        return [word for path in writable for word in ("--writable", path)] + [
+            word for path in self.trees if path not in writable for word in ("--readable", path)]
 
     def _start_port_mapper(self):
         if port_answers(111):
