@@ -21,8 +21,10 @@ bool is_valid_name(std::string_view name) {
 
 Result<void> check_name(std::string_view what, std::string_view name) {
   if (is_valid_name(name)) return {};
+  const bool vowel = std::string_view("aeiou").find(what[0]) != std::string_view::npos;
+  const std::string kind = (vowel ? "an " : "a ") + std::string(what);
   return Error(Errc::usage,
-               "'" + std::string(name) + "' cannot name an " + std::string(what) +
+               "'" + std::string(name) + "' cannot name " + kind +
                    "; use 1 to 64 letters, digits, '.', '_' or '-', not starting with '.' or '-'");
 }
 

@@ -1,7 +1,7 @@
 #include "proxy/records.h"
 
+#include <charconv>
 #include <cstdio>
-#include <optional>
 #include <set>
 
 #include "proxy/json.h"
@@ -20,17 +20,6 @@ std::uint64_t record_sum(std::string_view text) {
   return sum;
 }
 
-std::optional<std::uint64_t> parse_hex_id(std::string_view text) {
-  if (text.size() != 16) return std::nullopt;
-  std::uint64_t id = 0;
-  for (char c : text) {
-    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    if (digit < 0) return std::nullopt;
-    id = id << 4 | static_cast<std::uint64_t>(digit);
-  }
-  return id;
-}
-
 std::string hex_bytes(ByteView bytes) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string text;
@@ -46,6 +35,7 @@ Result<void> parse_key(const std::string& text, ApplianceKey& key) {
     return Error(Errc::malformed, "member 'key' must be 64 hexadecimal digits");
   for (std::size_t word = 0; word < key.size() / 8; ++word) {
     auto value = parse_hex_id(std::string_view(text).substr(16 * word, 16));
+    // Without its text: it is secret.
     if (!value) return Error(Errc::malformed, "member 'key' must be 64 hexadecimal digits");
     store_be(key.data() + 8 * word, *value);
   }
@@ -170,6 +160,15 @@ Result<Durability> parse_durability(std::string_view text) {
   if (text == "sync") return Durability::sync;
   if (text == "async") return Durability::async;
   return Error(Errc::usage, "'" + std::string(text) + "' is not a durability; use sync or async");
+}
+
+Result<std::uint64_t> parse_hex_id(std::string_view text) {
+  std::uint64_t id = 0;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, id, 16);
+  const bool lower = text.find_first_of("ABCDEF-") == std::string_view::npos;
+  if (text.size() == 16 && lower && error == std::errc() && at == end) return id;
+  return Error(Errc::malformed, "'" + std::string(text) + "' is not 16 hexadecimal digits");
 }
 
 std::string hex_id(std::uint64_t id) {

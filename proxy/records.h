@@ -52,5 +52,7 @@ Result<ApplianceRecord> decode_appliance_record(std::string_view text);
 
 // A 64-bit id as 16 hexadecimal digits: JSON numbers above 2^53 do not survive every reader.
 std::string hex_id(std::uint64_t id);
+// malformed: anything but 16 digits in lower case.
+Result<std::uint64_t> parse_hex_id(std::string_view text);
 
 }  // namespace rowan::proxy
