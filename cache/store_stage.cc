@@ -38,6 +38,20 @@ Error about(const Error& error, ObjectId id) {
   return Error(error.code, "object " + std::to_string(to_number(id)) + ": " + error.detail);
 }
 
+// Puts `bytes` at `skip` into `content`, whose other bytes are there, and sums up its blocks: each
+// while its bytes are in the processor's cache.
+std::vector<std::uint64_t> copy_and_sum(ByteView bytes, std::size_t skip, ByteSpan content) {
+  std::vector<std::uint64_t> sums;
+  sums.reserve(content.size() / data_block_size);
+  for (std::size_t at = 0; at < content.size(); at += data_block_size) {
+    const std::size_t begin = std::max(at, skip);
+    const std::size_t end = std::min(at + data_block_size, skip + bytes.size());
+    std::memcpy(content.data() + begin, bytes.data() + (begin - skip), end - begin);
+    sums.push_back(checksum64(content.subspan(at, data_block_size)));
+  }
+  return sums;
+}
+
 }  // namespace
 
 // ---- the table under the edits so far
@@ -214,26 +228,25 @@ Result<void> StoreStage::write_chunk(ObjectId id, std::uint64_t offset, ByteView
   // One record a block at most, and one that begins before.
   TRY(const auto old, overlapping(id, from, to, extent_limit / data_block_size + 1));
 
-  Buffer content(to - from);
-  std::memcpy(content.data() + (written.begin - from), bytes.data(), bytes.size());
+  Batch::Data data;
+  data.bytes = Buffer(to - from);
+  const ByteSpan content = data.bytes.span();
   std::vector<ByteRange> ranges{written};
   if (written.begin > from || written.end < from + data_block_size) {
-    TRY_VOID(keep_old_bytes(old, id, from, written, content.span(), ranges));
+    TRY_VOID(keep_old_bytes(old, id, from, written, content, ranges));
   }
   if (to - from > data_block_size && written.end < to) {
     const std::uint64_t last = to - data_block_size;
-    TRY_VOID(keep_old_bytes(old, id, last, written, content.span().subspan(last - from), ranges));
+    TRY_VOID(keep_old_bytes(old, id, last, written, content.subspan(last - from), ranges));
   }
   for (const Found& found : old) clear_blocks(found, id, from, to);
 
-  std::vector<std::uint64_t> sums;
-  for (std::size_t at = 0; at < content.size(); at += data_block_size)
-    sums.push_back(checksum64(content.view().subspan(at, data_block_size)));
-  const auto blocks = static_cast<std::uint32_t>(sums.size());
-  const DataPointer data = batch_.add_data(std::move(content));
-  counters.data_blocks += blocks;
-  block_changes_[id] += blocks;
-  for (const StoredExtent& extent : lay_down(united(std::move(ranges)), data, sums))
+  data.sums = copy_and_sum(bytes, written.begin - from, content);
+  const std::vector<std::uint64_t> sums = data.sums;
+  const DataPointer pointer = batch_.add_data(std::move(data));
+  counters.data_blocks += sums.size();
+  block_changes_[id] += static_cast<std::int64_t>(sums.size());
+  for (const StoredExtent& extent : lay_down(united(std::move(ranges)), pointer, sums))
     put_extent(id, extent);
   return {};
 }

@@ -78,10 +78,15 @@ class Batch {
   void put(std::string key, std::string value);
   void erase(std::string key);
 
-  // Adds whole data blocks (a multiple of 4 KiB); the bytes are copied. The pointer is provisional
-  // until apply(): encode it into a value that is put with put_pointing(), or give it to release().
-  DataPointer add_data(ByteView blocks);
-  DataPointer add_data(Buffer blocks);
+  // Whole data blocks (a multiple of 4 KiB) and the checksum64() of each: the journal sums up the
+  // sums, so that no byte is read for it again.
+  struct Data {
+    Buffer bytes{};
+    std::vector<std::uint64_t> sums{};
+  };
+  // The pointer is provisional until apply(): encode it into a value that is put with
+  // put_pointing(), or give it to release().
+  DataPointer add_data(Data blocks);
   // A put whose value holds an encoded DataPointer at `pointer_at`; apply() makes a provisional one
   // final.
   void put_pointing(std::string key, std::string value, std::size_t pointer_at);
@@ -114,7 +119,7 @@ class Batch {
  private:
   friend class TableImpl;
   std::vector<Edit> edits_;
-  std::vector<Buffer> data_;
+  std::vector<Data> data_;
   std::uint32_t data_blocks_ = 0;
 };
 

@@ -35,12 +35,10 @@ void Batch::erase(std::string key) {
   edits_.push_back({.kind = Edit::Kind::erase, .key = std::move(key)});
 }
 
-DataPointer Batch::add_data(ByteView blocks) { return add_data(Buffer::copy_of(blocks)); }
-
-DataPointer Batch::add_data(Buffer blocks) {
-  CHECK_EQ(blocks.size() % data_block_size, 0u);
+DataPointer Batch::add_data(Data blocks) {
+  CHECK_EQ(blocks.bytes.size(), blocks.sums.size() * data_block_size);
   const DataPointer pointer{provisional_segment, data_blocks_, 0};
-  data_blocks_ += static_cast<std::uint32_t>(blocks.size() / data_block_size);
+  data_blocks_ += static_cast<std::uint32_t>(blocks.sums.size());
   data_.push_back(std::move(blocks));
   return pointer;
 }
@@ -73,9 +71,9 @@ bool Batch::is_provisional(const DataPointer& pointer) {
 ByteView Batch::block(const DataPointer& pointer) const {
   CHECK(is_provisional(pointer));
   std::size_t skip = std::size_t{pointer.block} * data_block_size;
-  for (const Buffer& piece : data_) {
-    if (skip < piece.size()) return piece.view().subspan(skip, data_block_size);
-    skip -= piece.size();
+  for (const Data& piece : data_) {
+    if (skip < piece.bytes.size()) return piece.bytes.view().subspan(skip, data_block_size);
+    skip -= piece.bytes.size();
   }
   CHECK(false);
   return {};

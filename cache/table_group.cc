@@ -124,11 +124,18 @@ std::string describe(const GroupHeader& header) {
          " data blocks, " + std::to_string(header.edits_bytes) + " bytes of edits";
 }
 
+void DataSum::add(std::span<const std::uint64_t> sums) {
+  for (std::uint64_t sum : sums) {
+    std::byte bytes[8];
+    store_le(bytes, sum);
+    sums_.insert(sums_.end(), bytes, bytes + sizeof bytes);
+  }
+}
+
 void DataSum::add(ByteView blocks) {
   for (std::size_t at = 0; at < blocks.size(); at += data_block_size) {
-    std::byte sum[8];
-    store_le(sum, checksum64(blocks.subspan(at, data_block_size)));
-    sums_.insert(sums_.end(), sum, sum + sizeof sum);
+    const std::uint64_t sum = checksum64(blocks.subspan(at, data_block_size));
+    add(std::span(&sum, 1));
   }
 }
 

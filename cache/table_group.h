@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,7 @@ std::string describe(const GroupHeader& header);
 // The sum over a group's data: the sum of the sums of its blocks.
 class DataSum {
  public:
+  void add(std::span<const std::uint64_t> sums);
   void add(ByteView blocks);   // a multiple of 4 KiB
   std::uint64_t finish() const;
 

@@ -19,8 +19,8 @@ ByteView find_in(const JournalGroup& group, std::uint32_t segment, std::uint32_t
       group.pieces.begin(), group.pieces.end(), wanted,
       [](std::uint32_t at, const JournalGroup::Piece& piece) { return at < piece.at; });
   const JournalGroup::Piece& piece = *std::prev(after);
-  return piece.bytes.view().subspan(std::size_t{wanted - piece.at} * data_block_size,
-                                    data_block_size);
+  return piece.data.bytes.view().subspan(std::size_t{wanted - piece.at} * data_block_size,
+                                         data_block_size);
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ Result<void> write_group(JournalGroup& group, File& segment, std::uint64_t previ
                          Ticket durable_through, const MakeRoom& make_room) {
   GroupHeader& header = group.header;
   DataSum sum;
-  for (const JournalGroup::Piece& piece : group.pieces) sum.add(piece.bytes.view());
+  for (const JournalGroup::Piece& piece : group.pieces) sum.add(piece.data.sums);
   header.data_sum = sum.finish();
   header.edits_sum = checksum64(as_bytes(group.edits));
   header.previous = previous;
@@ -51,7 +51,7 @@ Result<void> write_group(JournalGroup& group, File& segment, std::uint64_t previ
   std::vector<ByteView> parts;
   parts.reserve(group.pieces.size() + 2);
   parts.push_back(as_bytes(head));
-  for (const JournalGroup::Piece& piece : group.pieces) parts.push_back(piece.bytes.view());
+  for (const JournalGroup::Piece& piece : group.pieces) parts.push_back(piece.data.bytes.view());
   parts.push_back(as_bytes(tail));
   const std::uint64_t offset = std::uint64_t{header.block} * data_block_size;
   auto written = segment.write_bulk(offset, parts);
@@ -98,15 +98,15 @@ DataPointer Journal::open_for(std::uint32_t data_blocks, std::size_t edits_bytes
   return {header.segment, header.block + 1 + header.data_blocks, 0};
 }
 
-void Journal::add(Ticket ticket, std::string_view edits, std::vector<Buffer> data) {
+void Journal::add(Ticket ticket, std::string_view edits, std::vector<Batch::Data> data) {
   CHECK(gathering_ != nullptr);
   GroupHeader& header = gathering_->header;
   if (header.first_ticket == 0) header.first_ticket = ticket;
   header.last_ticket = ticket;
   gathering_->edits += edits;
   header.edits_bytes = static_cast<std::uint32_t>(gathering_->edits.size());
-  for (Buffer& piece : data) {
-    const auto blocks = static_cast<std::uint32_t>(piece.size() / data_block_size);
+  for (Batch::Data& piece : data) {
+    const auto blocks = static_cast<std::uint32_t>(piece.sums.size());
     gathering_->pieces.push_back({header.data_blocks, std::move(piece)});
     header.data_blocks += blocks;
   }

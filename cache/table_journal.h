@@ -21,7 +21,7 @@ namespace rowan::cache {
 struct JournalGroup {
   struct Piece {
     std::uint32_t at = 0;  // blocks from the start of the group's data
-    Buffer bytes;
+    Batch::Data data;
   };
   GroupHeader header;  // sums, chain and durable_through: by write_group()
   std::string edits;
@@ -46,7 +46,7 @@ class Journal {
   DataPointer open_for(std::uint32_t data_blocks, std::size_t edits_bytes,
                        std::size_t pending_limit);
   // Adds a batch whose pointers are final. `edits` are encoded already.
-  void add(Ticket ticket, std::string_view edits, std::vector<Buffer> data);
+  void add(Ticket ticket, std::string_view edits, std::vector<Batch::Data> data);
   // Ends the gathering group, if there is one with batches.
   void seal();
 

@@ -120,12 +120,12 @@ TEST_CASE("data lies where its pointer says and is given back when released") {
   auto table = *Table::create(*directory, small_options());
   const std::string bytes(8192, 'x');
   Batch batch;
-  const DataPointer pointer = batch.add_data(as_bytes(bytes));
+  const std::vector<std::uint64_t> sums(2, checksum64(as_bytes(bytes).first(4096)));
+  const DataPointer pointer = batch.add_data({Buffer::copy_of(as_bytes(bytes)), sums});
   std::string value(DataPointer::encoded_size, '\0');
   pointer.encode(reinterpret_cast<std::byte*>(value.data()));
   batch.put_pointing("p", value, 0);
   REQUIRE(table->apply(batch).has_value());
-  const std::vector<std::uint64_t> sums(2, checksum64(as_bytes(bytes).first(4096)));
 
   auto read = [&] {
     const std::string found = get(*table, "p");
