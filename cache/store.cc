@@ -144,6 +144,7 @@ Result<void> StoreImpl::load(bool fresh) {
   if (fresh) {
     Batch batch;
     batch.put(counters_key(), encode(counters_));
+    batch.opens_store = true;
     TRY(const Ticket ticket, table_->apply(batch));
     table_->want_durable(ticket);
     while (auto job = table_->next_job()) {

@@ -30,13 +30,12 @@ Result<void> sync_new(Directory& directory, std::string_view name, const Superbl
 
 // The superblock's name comes last: without it there is no table here, and create() may be
 // repeated.
-Result<void> make_files(Directory& directory, const TableOptions& options) {
+Result<void> make_files(Directory& directory) {
   TRY(const auto names, directory.list());
   for (const std::string& name : names) {
     if (name == layout::superblock || layout::parse_segment(name))
       return Error(Errc::exists, directory.path() + " holds a table already (" + name + ")");
   }
-  if (options.reserve_bytes != 0) TRY_VOID(ReserveJob::make(directory, options.reserve_bytes));
   TRY(const auto tree, directory.open(layout::tree, OpenMode::create));
   TRY_VOID(tree->truncate(0));
   TRY_VOID(tree->sync());
@@ -72,20 +71,12 @@ Result<void> settle_journal(Directory& directory, const Recovered& recovered,
   return directory.sync();
 }
 
-Result<bool> make_reserve(Directory& directory, const TableOptions& options) {
-  if (options.reserve_bytes == 0) return true;
+Result<bool> find_reserve(Directory& directory, const TableOptions& options) {
   auto file = directory.open(layout::reserve, OpenMode::read);
-  if (file) {
-    TRY(const std::uint64_t size, (*file)->size());
-    if (size >= options.reserve_bytes) return true;
-  } else if (!file.failed_with(Errc::not_found)) {
-    return std::move(file).error();
-  }
-  auto made = ReserveJob::make(directory, options.reserve_bytes);
-  if (made) return true;
-  // Opening on a full disk must work; the reserve comes back with the space.
-  if (made.failed_with(Errc::no_space)) return false;
-  return std::move(made).error();
+  if (file.failed_with(Errc::not_found)) return false;
+  if (!file) return std::move(file).error();
+  TRY(const std::uint64_t size, (*file)->size());
+  return size >= options.reserve_bytes;
 }
 
 Result<TableParts> open_parts(Directory& directory, const TableOptions& options) {
@@ -104,7 +95,7 @@ Result<TableParts> open_parts(Directory& directory, const TableOptions& options)
   TRY(parts.recovered, recover_journal(directory, parts.superblock));
   TRY_VOID(settle_journal(directory, parts.recovered, parts.superblock.replay.segment));
   if (!found.healthy) TRY_VOID(write_superblock(*parts.superblock_file, parts.superblock));
-  TRY(parts.reserve_present, make_reserve(directory, options));
+  TRY(parts.reserve_present, find_reserve(directory, options));
   parts.life = random_number();
   return parts;
 }
@@ -114,7 +105,7 @@ Result<TableParts> open_parts(Directory& directory, const TableOptions& options)
 Result<std::unique_ptr<Table>> Table::create(Directory& directory, const TableOptions& options) {
   {
     TRY(const auto lock, directory.lock(layout::lock));
-    TRY_VOID(make_files(directory, options));
+    TRY_VOID(make_files(directory));
   }
   return open(directory, options);
 }
@@ -364,7 +355,7 @@ Result<void> TableImpl::check(const Batch& batch) const {
   return {};
 }
 
-Result<void> TableImpl::admit(std::uint64_t bytes, bool frees_space) {
+Result<void> TableImpl::admit(std::uint64_t bytes, const Batch& batch) {
   const std::uint64_t pending = journal_.pending_bytes();
   if (pending != 0 && pending + bytes > options_.pending_bytes) {
     wanted_ = std::max(wanted_, applied_);  // else little might be waiting for ever, and in the way
@@ -376,7 +367,7 @@ Result<void> TableImpl::admit(std::uint64_t bytes, bool frees_space) {
     write_stall_.poke();
     return Error(Errc::no_space, write_stall_.error()->detail);
   }
-  TRY_VOID(space_.admit(pending + bytes, frees_space));
+  TRY_VOID(space_.admit(pending + bytes, batch.frees_space, batch.opens_store));
   space_.took(bytes);
   return {};
 }
@@ -386,7 +377,7 @@ Result<Ticket> TableImpl::apply(Batch& batch) {
   std::size_t edits_bytes = 5;
   for (const Batch::Edit& edit : batch.edits()) edits_bytes += encoded_size(edit);
   // Head and copy round up to a block each.
-  TRY_VOID(admit(batch.data_bytes() + 2 * edits_bytes + 2 * data_block_size, batch.frees_space));
+  TRY_VOID(admit(batch.data_bytes() + 2 * edits_bytes + 2 * data_block_size, batch));
   const auto blocks = static_cast<std::uint32_t>(batch.data_bytes() / data_block_size);
   const DataPointer first = journal_.open_for(blocks, edits_bytes, options_.pending_bytes);
   take_spent();
@@ -445,7 +436,7 @@ TableUsage TableImpl::usage() const {
   usage.segments = segments_.size();
   usage.memory_bytes += journal_.pending_bytes() + pages_.bytes();
   usage.disk_bytes += usage.live_data_blocks * data_block_size +
-                      std::uint64_t{superblock_.page_count} * page_size + options_.reserve_bytes;
+                      std::uint64_t{superblock_.page_count} * page_size + space_.reserved_bytes();
   return usage;
 }
 

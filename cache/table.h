@@ -66,7 +66,7 @@ struct TableOptions {
   std::uint64_t page_cache_bytes = 32u << 20;
   // journal file size; at least 2 * max_batch_data_bytes
   std::uint64_t segment_bytes = 64u << 20;
-  // kept allocated, so that what memory holds can be written
+  // kept allocated from the first write on, so that what memory holds can be written
   std::uint64_t reserve_bytes = 24u << 20;
   // false: durable() follows the write, not the sync
   bool sync = true;
@@ -104,6 +104,8 @@ class Batch {
   void clear();
 
   bool frees_space = false;   // admitted on a full disk (removing, truncating)
+  // What a new table begins with, written at once: it does not bring the reserve.
+  bool opens_store = false;
 
   struct Edit {
     enum class Kind : std::uint8_t { put = 1, erase = 2, release = 3 };

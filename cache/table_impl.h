@@ -25,14 +25,19 @@ class SpaceWatch {
  public:
   SpaceWatch(Directory& directory, std::uint64_t reserve_bytes, bool reserve_present);
 
-  // no_space unless `bytes` more can be written. `urgent`: the reserve may be used.
-  Result<void> admit(std::uint64_t bytes, bool urgent);
+  // no_space unless `bytes` more can be written. `urgent`: the reserve may be used. The first
+  // success, but for `small` ones, also needs room for the reserve and makes it wanted.
+  Result<void> admit(std::uint64_t bytes, bool urgent, bool small);
   void took(std::uint64_t bytes);
   bool pressure() const { return pressure_; }
   std::uint64_t free_bytes();             // asks the system
   void reserve_used();
+  void reserve_begun() { reserve_ = Reserve::making; }
   void reserve_made(bool success);
   bool reserve_wanted();                  // absent, and there is room for it
+  // Admitted together with the first batch, and comes before everything else.
+  bool reserve_due() const { return reserve_ == Reserve::due; }
+  std::uint64_t reserved_bytes() const { return reserve_ == Reserve::present ? reserve_bytes_ : 0; }
 
  private:
   Directory* directory_;
@@ -40,7 +45,10 @@ class SpaceWatch {
   // bytes that may be taken before the system is asked again
   std::uint64_t credit_ = 0;
   std::uint64_t reserve_failed_at_ = 0;   // free bytes when making it failed last
-  bool reserve_present_, pressure_ = false;
+  bool pressure_ = false;
+  // untouched: nothing was admitted since opening; missing: given up in need, or could not be made
+  enum class Reserve : std::uint8_t { untouched, due, making, present, missing };
+  Reserve reserve_;
 };
 
 // Work that a full disk stopped. It is tried again when somebody asks for it or there is more room
@@ -135,7 +143,7 @@ class TableImpl final : public Table {
 
   // Applying.
   Result<void> check(const Batch& batch) const;
-  Result<void> admit(std::uint64_t bytes, bool frees_space);
+  Result<void> admit(std::uint64_t bytes, const Batch& batch);
   void take(Batch& batch, DataPointer first);
   void seal();
   void take_spent();
@@ -152,6 +160,7 @@ class TableImpl final : public Table {
   std::unique_ptr<Job> make_cleanup();
   std::unique_ptr<Job> make_close();
   std::unique_ptr<Job> next_maintenance();
+  std::unique_ptr<Job> make_reserve();
   void add_own_records(MergeJob& job) const;
   void done(LoadJob& job);
   void done(WriteJob& job);

@@ -18,7 +18,7 @@ SpaceWatch::SpaceWatch(Directory& directory, std::uint64_t reserve_bytes, bool r
     : directory_(&directory),
       reserve_bytes_(reserve_bytes),
       margin_(std::max(reserve_bytes / 8, smallest_margin)),
-      reserve_present_(reserve_present) {}
+      reserve_(reserve_present || reserve_bytes == 0 ? Reserve::present : Reserve::untouched) {}
 
 std::uint64_t SpaceWatch::free_bytes() {
   auto space = directory_->space();
@@ -26,11 +26,17 @@ std::uint64_t SpaceWatch::free_bytes() {
   return space ? space->free_bytes : ~std::uint64_t{0} / 2;
 }
 
-Result<void> SpaceWatch::admit(std::uint64_t bytes, bool urgent) {
-  if (credit_ < bytes + 2 * margin_) credit_ = free_bytes();
+Result<void> SpaceWatch::admit(std::uint64_t bytes, bool urgent, bool small) {
+  const bool first = reserve_ == Reserve::untouched && !small;
+  const std::uint64_t new_reserve = first ? reserve_bytes_ : 0;
+  if (credit_ < bytes + 2 * margin_ + new_reserve) credit_ = free_bytes();
   pressure_ = credit_ < bytes + 2 * margin_;
-  if (credit_ >= bytes + margin_) return {};
-  if (urgent && credit_ + (reserve_present_ ? reserve_bytes_ : 0) >= bytes) return {};
+  if (credit_ >= bytes + margin_ + new_reserve) {
+    if (first) reserve_ = Reserve::due;
+    took(new_reserve);
+    return {};
+  }
+  if (urgent && credit_ + reserved_bytes() >= bytes) return {};
   return Error(Errc::no_space, directory_->path() + ": " + std::to_string(credit_) +
                                    " bytes are free on its disk; free some");
 }
@@ -38,20 +44,21 @@ Result<void> SpaceWatch::admit(std::uint64_t bytes, bool urgent) {
 void SpaceWatch::took(std::uint64_t bytes) { credit_ -= std::min(credit_, bytes); }
 
 void SpaceWatch::reserve_used() {
-  reserve_present_ = false;
+  reserve_ = Reserve::missing;
   reserve_failed_at_ = 0;
   pressure_ = true;
   credit_ = 0;
 }
 
 void SpaceWatch::reserve_made(bool success) {
-  reserve_present_ = success;
+  // A write in need may have removed it meanwhile.
+  reserve_ = success && reserve_ == Reserve::making ? Reserve::present : Reserve::missing;
   credit_ = 0;
   if (!success) reserve_failed_at_ = free_bytes();
 }
 
 bool SpaceWatch::reserve_wanted() {
-  if (reserve_present_ || reserve_bytes_ == 0) return false;
+  if (reserve_ != Reserve::missing) return false;
   const std::uint64_t free = free_bytes();
   return free >= 2 * (reserve_bytes_ + margin_) && free >= reserve_failed_at_ + margin_;
 }

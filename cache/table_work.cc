@@ -78,11 +78,13 @@ bool TableImpl::busy() const {
   if (failure_) return false;
   if (write_due() && !write_stall_.error()) return true;
   if (merge_stall_.error()) return false;
+  if (space_.reserve_due()) return true;
   return cleanup_due_ || freeze_due() || merge_due() || close_due();
 }
 
 std::unique_ptr<Job> TableImpl::next_job() {
   if (failure_) return nullptr;
+  if (space_.reserve_due() && !maintenance_out_) return make_reserve();
   if (!write_out_ && write_due() && write_stall_.may_run(space_)) return make_write();
   if (!maintenance_out_) return next_maintenance();
   return nullptr;
@@ -98,10 +100,15 @@ std::unique_ptr<Job> TableImpl::next_maintenance() {
   }
   if (!job && merge_due() && merge_stall_.may_run(space_)) job = make_merge();
   if (!job && close_due()) job = make_close();
-  if (!job && !closing_ && space_.reserve_wanted())
-    job = std::make_unique<ReserveJob>(directory_, options_.reserve_bytes);
+  if (!job && !closing_ && space_.reserve_wanted()) return make_reserve();
   maintenance_out_ = job != nullptr;
   return job;
+}
+
+std::unique_ptr<Job> TableImpl::make_reserve() {
+  maintenance_out_ = true;
+  space_.reserve_begun();
+  return std::make_unique<ReserveJob>(directory_, options_.reserve_bytes);
 }
 
 // ---- journal

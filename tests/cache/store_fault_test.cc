@@ -201,6 +201,7 @@ TEST_CASE("a disk that others fill stops the store and lets it go on, without a 
   auto root = disk.root();
   auto store = *Store::create(*root, small_options());
   REQUIRE(add_file(*store, 5, 100'000).has_value());
+  test::run_jobs(*store);
   // less than nothing, even with the reserve given up
   disk.limit(disk.used_bytes() - (512 << 10));
   test::make_durable(*store, store->applied());
@@ -214,6 +215,25 @@ TEST_CASE("a disk that others fill stops the store and lets it go on, without a 
   CHECK(store->durable() == store->applied());
   CHECK_FALSE(store->stalled().has_value());
   CHECK(add_file(*store, 6, 10).has_value());
+}
+
+TEST_CASE("a first write needs room for the reserve, which lets it through when the disk is full") {
+  SimDisk disk(4);
+  auto root = disk.root();
+  disk.limit(small_options().table.reserve_bytes);
+  auto store = *Store::create(*root, small_options());
+  CHECK(add_file(*store, 5, 100'000).failed_with(Errc::no_space));
+  disk.limit(0);
+  REQUIRE(add_file(*store, 5, 100'000).has_value());
+  test::run_jobs(*store);
+  CHECK(store->durable() < store->applied());
+  disk.limit(disk.used_bytes());
+  test::make_durable(*store, store->applied());
+  // A file system gives a removed file's blocks back when it commits the removal.
+  REQUIRE(root->sync().has_value());
+  test::make_durable(*store, store->applied());
+  CHECK(store->durable() == store->applied());
+  CHECK_FALSE(store->failure().has_value());
 }
 
 TEST_CASE("no flipped bit gives wrong bytes, and most files stay readable") {

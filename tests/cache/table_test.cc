@@ -147,3 +147,36 @@ TEST_CASE("data lies where its pointer says and is given back when released") {
   REQUIRE(table->apply(batch).has_value());
   CHECK(table->usage().live_data_blocks == 0);
 }
+
+TEST_CASE("the reserve comes with the first write and not before") {
+  test::TempDirectory temp;
+  auto directory = temp.open();
+  auto reserved = [&] {
+    auto file = directory->open("reserve", OpenMode::read);
+    return file ? *(*file)->allocated_bytes() : 0;
+  };
+  {
+    auto table = *Table::create(*directory, small_options());
+    Batch batch;
+    batch.put("first", "record");
+    batch.opens_store = true;
+    make_durable(*table, *table->apply(batch));
+    test::close_cleanly(*table);
+    CHECK(reserved() == 0);
+  }
+  auto table = *Table::open(*directory, small_options());
+  run_jobs(*table);
+  CHECK(get(*table, "first") == "record");
+  CHECK(reserved() == 0);
+  const std::uint64_t before = table->usage().disk_bytes;
+  put(*table, "a", "1");
+  CHECK(table->busy());
+  auto job = table->next_job();  // nobody wants the batch durable yet: this is the reserve
+  REQUIRE(job != nullptr);
+  job->run();
+  table->complete(std::move(job));
+  CHECK(reserved() >= small_options().reserve_bytes);
+  CHECK(table->usage().disk_bytes >= before + small_options().reserve_bytes);
+  run_jobs(*table);
+  CHECK_FALSE(table->busy());
+}

@@ -1,11 +1,15 @@
 #include "proxy/registry.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 #include <set>
 
+#include "proxy/store_maker.h"
 #include "tests/support/catch.h"
 #include "tests/support/manual_loop.h"
+#include "tests/support/run_jobs.h"
 #include "tests/support/temp_directory.h"
 
 namespace rowan::proxy {
@@ -180,6 +184,28 @@ TEST_CASE("an appliance whose store cannot be made leaves nothing behind") {
   f.reload();
   CHECK(f.registry->appliances().empty());
   CHECK(f.registry->create_appliance(f.wanted("vm1")));
+}
+
+TEST_CASE("appliances that never wrote cost little disk, a thousand of them less than 64 MiB") {
+  Fixture f;
+  f.registry = Registry::load(*f.state, f.clock, make_store).value();
+  REQUIRE(f.registry->add_version({"debian", ""}, "/1"));
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "vm" + std::to_string(i);
+    REQUIRE(f.registry->create_appliance(f.wanted(name)));
+    auto directory = f.registry->appliance_store(name).value();
+    auto store = cache::Store::open(*directory, cache::StoreOptions());
+    REQUIRE(store);
+    test::run_jobs(**store);
+    test::close_cleanly(**store);
+  }
+  std::uint64_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(f.directory.path())) {
+    struct stat about {};
+    REQUIRE(::lstat(entry.path().c_str(), &about) == 0);
+    bytes += static_cast<std::uint64_t>(about.st_blocks) * 512;
+  }
+  CHECK(bytes / 20 < (64u << 20) / 1000);
 }
 
 }  // namespace
