@@ -177,6 +177,12 @@ Task<Result<void>> NfsMount::ask_limits() {
   co_return Result<void>();
 }
 
+Task<void> NfsMount::refresh_limits() {
+  if (!root_) co_return;
+  Result<void> asked = co_await ask_limits();
+  if (!asked) log(Level::debug, "source.limits", {{"failed", to_string(asked.error())}});
+}
+
 Task<void> NfsMount::close() {
   closed_ = true;
   for (rpc::Client* client : brief_) client->abort();

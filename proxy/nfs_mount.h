@@ -29,6 +29,10 @@ class NfsMount {
   // Bytes per READ; before the first mount what most servers take.
   std::uint32_t read_size() const { return read_size_; }
 
+  // Asks for the limits again: the server seems to give less than it once said. A failure leaves
+  // them as they are.
+  Task<void> refresh_limits();
+
   // The root's handle has become stale: the next ensure() mounts again.
   void forget_root() { root_.reset(); }
   // A call has timed out: the server may have come back on other ports.

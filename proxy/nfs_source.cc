@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "proxy/nfs_cursor.h"
 #include "proxy/nfs_mount.h"
 #include "rpc/base/log.h"
 #include "rpc/nfs3_status.h"
@@ -50,34 +51,6 @@ std::string to_text(const nfs3::Handle& handle) { return std::string(as_text(han
 bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= nfs3::max_name_length && name != "." && name != ".." &&
          name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
-}
-
-// Where a listing goes on, and how many entries came before: opaque to everybody else.
-struct Cursor {
-  nfs3::Cookie cookie = 0;
-  nfs3::Verifier verifier{};
-  std::uint64_t entries = 0;
-};
-constexpr std::size_t cursor_size = 24;
-
-std::string encode(const Cursor& cursor) {
-  std::string text(cursor_size, '\0');
-  auto* to = reinterpret_cast<std::byte*>(text.data());
-  store_le(to, cursor.cookie);
-  std::memcpy(to + 8, cursor.verifier.data(), cursor.verifier.size());
-  store_le(to + 16, cursor.entries);
-  return text;
-}
-
-Result<Cursor> decode_cursor(std::string_view text) {
-  Cursor cursor;
-  if (text.empty()) return cursor;
-  if (text.size() != cursor_size) return Errc::bad_cookie;
-  const std::byte* from = as_bytes(text).data();
-  cursor.cookie = load_le<std::uint64_t>(from);
-  std::memcpy(cursor.verifier.data(), from + 8, cursor.verifier.size());
-  cursor.entries = load_le<std::uint64_t>(from + 16);
-  return cursor;
 }
 
 Errc source_errc(nfs3::Status status) {
@@ -128,8 +101,8 @@ class Implementation final : public NfsSource {
   Task<Result<nfs3::Attributes>> getattr(nfs3::Handle object, std::string_view path);
   Task<Result<cache::SourceEntry>> lookup_in(nfs3::Handle directory, std::string_view name,
                                              std::string_view path);
-  Task<Result<nfs3::ReaddirRes>> ask_page(nfs3::Handle directory, const Cursor& from);
-  Result<void> check_page(const nfs3::ReaddirRes& page, const Cursor& from,
+  Task<Result<nfs3::ReaddirRes>> ask_page(nfs3::Handle directory, const NfsCursor& from);
+  Result<void> check_page(const nfs3::ReaddirRes& page, const NfsCursor& from,
                           std::string_view path) const;
   Task<Result<void>> complete_entries(nfs3::Handle directory, nfs3::ReaddirRes& page,
                                       std::string_view path);
@@ -137,6 +110,9 @@ class Implementation final : public NfsSource {
   Task<void> look_up_missing(Missing& missing);
   Task<Result<void>> take_piece(Read& state, const rpc::ReadInto& res, std::uint32_t asked);
   bool too_small(const nfs3::ReaddirRes& page) const;
+  std::size_t reads_allowed(std::size_t bytes) const {
+    return 2 * (bytes / mount_.read_size() + 1) + spare_reads;
+  }
 
   AsioLoop& loop_;
   const NfsUrl url_;
@@ -270,7 +246,7 @@ bool Implementation::too_small(const nfs3::ReaddirRes& page) const {
 
 // One READDIRPLUS, or READDIR where the server has only that.
 Task<Result<nfs3::ReaddirRes>> Implementation::ask_page(nfs3::Handle directory,
-                                                        const Cursor& from) {
+                                                        const NfsCursor& from) {
   for (std::uint32_t size = first_listing_size;;) {
     auto plus = [&] {
       nfs3::ReaddirplusArgs args{directory, from.cookie, from.verifier, size / 2, size};
@@ -296,7 +272,7 @@ Task<Result<nfs3::ReaddirRes>> Implementation::ask_page(nfs3::Handle directory,
   }
 }
 
-Result<void> Implementation::check_page(const nfs3::ReaddirRes& page, const Cursor& from,
+Result<void> Implementation::check_page(const nfs3::ReaddirRes& page, const NfsCursor& from,
                                         std::string_view path) const {
   for (const nfs3::DirEntry& entry : page.entries) {
     if (entry.name != "." && entry.name != ".." && !is_name(entry.name)) {
@@ -372,7 +348,7 @@ Task<Result<void>> Implementation::complete_entries(nfs3::Handle directory, nfs3
 
 Task<Result<SourcePage>> Implementation::list(const SourceRef& directory, std::string_view cursor) {
   Busy busy(*this);
-  CO_TRY(Cursor from, decode_cursor(cursor));
+  CO_TRY(NfsCursor from, decode_cursor(cursor));
   std::string path = directory.path;
   CO_TRY(nfs3::Handle handle, co_await handle_of(directory));
   CO_TRY(nfs3::ReaddirRes page, co_await ask_page(handle, from));
@@ -390,7 +366,7 @@ Task<Result<SourcePage>> Implementation::list(const SourceRef& directory, std::s
     out.entries.push_back(std::move(named));
   }
   if (!page.eof) {
-    Cursor next;
+    NfsCursor next;
     next.cookie = page.entries.back().cookie;
     next.verifier = page.verifier;
     next.entries = from.entries + page.entries.size();
@@ -455,7 +431,8 @@ Task<Result<SourceRead>> Implementation::read(const SourceRef& file, std::uint64
   Read state{{}, file.path, offset, into.size(), 0, false, std::nullopt};
   CO_TRY(state.handle, co_await handle_of(file));
   CO_TRY_VOID(co_await mount_.ensure());
-  std::size_t most_reads = 2 * (into.size() / mount_.read_size() + 1) + spare_reads;
+  std::size_t most_reads = reads_allowed(into.size());
+  bool limits_are_fresh = false;
   for (std::size_t reads = 0; state.done < into.size() && !state.eof; ++reads) {
     if (reads == most_reads) co_return nonsense(state.path, "READ gives only crumbs");
     std::size_t left = into.size() - state.done;
@@ -464,6 +441,12 @@ Task<Result<SourceRead>> Implementation::read(const SourceRef& file, std::uint64
     CO_TRY(rpc::ReadInto res, co_await ask<rpc::ReadInto>(start));
     if (res.status != nfs3::Status::ok) co_return refused(res.status, "READ", state.path);
     CO_TRY_VOID(co_await take_piece(state, res, static_cast<std::uint32_t>(piece.size())));
+    if (res.count < piece.size() && !state.eof && !limits_are_fresh) {
+      // A server that came back with a smaller rtmax answers short; learn what it takes now.
+      co_await mount_.refresh_limits();
+      limits_are_fresh = true;
+      most_reads = reads + reads_allowed(into.size() - state.done);
+    }
   }
   SourceRead out;
   out.count = static_cast<std::uint32_t>(state.done);

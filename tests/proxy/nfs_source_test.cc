@@ -167,6 +167,35 @@ TEST_CASE("reads are cut to the server's size, short answers continued") {
   REQUIRE(out.attributes->mtime == WallTime{1000, static_cast<std::uint32_t>(f.file)});
 }
 
+TEST_CASE("a server that comes back with smaller reads is read on, at its size") {
+  Fixture f;
+  std::string data(1u << 20, '\0');
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i / 7);
+  f.origin.tree.node(f.file).data = data;
+  f.origin.tree.node(f.file).attributes.size = data.size();
+  REQUIRE(*f.read(0, data.size()) == data);
+  f.origin.stop();
+  f.origin.tree.rtmax = 4096;
+  f.origin.start();
+  REQUIRE(*f.read(0, data.size()) == data);
+  REQUIRE(f.source->limits().read_size == 4096);
+  std::size_t before = f.origin.count(Procedure::fsinfo);
+  REQUIRE(*f.read(0, data.size()) == data);
+  REQUIRE(f.origin.count(Procedure::fsinfo) == before);
+}
+
+TEST_CASE("a server that gives more than was asked for is not believed") {
+  Fixture f;
+  nfs3::ReadRes res;
+  res.data = Buffer::copy_of(as_bytes("0123456789abcdef"));
+  res.attributes = f.origin.tree.node(f.file).attributes;
+  f.origin.script = answering<Procedure::read>(std::move(res));
+  auto refused = f.read(0, 8);
+  REQUIRE_FALSE(refused);
+  f.origin.script = nullptr;
+  REQUIRE(*f.read(0, 8) == "01234567");
+}
+
 TEST_CASE("an end of file is believed only with the attributes' word") {
   Fixture f;
   SECTION("eof before the size, with data: read on") {

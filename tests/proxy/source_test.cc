@@ -23,8 +23,10 @@ struct DirectoryBench {
   test::ManualLoop loop;
   test::ManualDiskPool disk;
   std::unique_ptr<Source> source = *make_directory_source(temp.path(), loop, disk);
-  SourceSuite suite{loop, disk, *source};
-  DirectoryBench() { test::make_tree(test::standard_tree(), temp.path()); }
+  SourceSuite suite{SourceSuite::worker(loop, disk), *source};
+  explicit DirectoryBench(const std::vector<test::TreeEntry>& tree = test::standard_tree()) {
+    test::make_tree(tree, temp.path());
+  }
 };
 
 }  // namespace
@@ -35,13 +37,18 @@ TEST_CASE("a scripted source is a source") {
   test::ScriptedSource source(loop, test::standard_tree());
   source.script.page_entries = 37;
   source.script.delay = std::chrono::milliseconds(5);
-  SourceSuite suite{loop, disk, source};
+  SourceSuite suite{SourceSuite::worker(loop, disk), source};
   suite.all();
 }
 
 TEST_CASE("a local directory is a source") {
   DirectoryBench bench;
   bench.suite.all();
+}
+
+TEST_CASE("a local directory may be large, and its files sparse") {
+  DirectoryBench bench(test::large_tree(2100));
+  bench.suite.large_trees_are_read(2100);
 }
 
 TEST_CASE("nothing outside the directory is reached, however the tree is built") {

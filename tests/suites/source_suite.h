@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,14 +18,31 @@
 namespace rowan::test {
 
 struct SourceSuite {
-  ManualLoop& loop;
-  ManualDiskPool& disk;
+  // Works on what the source needs (loop, disk, network) until the condition holds.
+  using Worker = std::function<void(const std::function<bool()>& done)>;
+  Worker work_until;
   proxy::Source& source;
   bool reads_tell_attributes = true;
 
+  static Worker worker(ManualLoop& loop, ManualDiskPool& disk) {
+    return [&](const std::function<bool()>& done) {
+      settle(loop, disk, false);
+      if (!done()) settle(loop, disk, true);
+      CHECK(done());
+    };
+  }
+
   template <class T>
   T run(Task<T> task) {
-    return run_task(loop, disk, std::move(task));
+    std::optional<T> value;
+    TaskGroup group;
+    auto body = [](Task<T> inner, std::optional<T>& out) -> Task<void> {
+      T result = co_await inner;
+      out.emplace(std::move(result));
+    };
+    group.start(body(std::move(task), value));
+    work_until([&] { return value.has_value() && group.running() == 0; });
+    return std::move(*value);
   }
   Result<proxy::SourceRef> find(const std::string& path) {
     proxy::SourceRef ref;
@@ -117,6 +135,45 @@ struct SourceSuite {
         REQUIRE(std::equal(bytes.begin(), bytes.begin() + read->count, expected.begin()));
         if (reads_tell_attributes) REQUIRE(read->attributes->size == entry->size);
       }
+    }
+  }
+
+  // The tree is large_tree(count).
+  void large_trees_are_read(std::size_t count) {
+    std::map<std::string, bool> seen;
+    for (const TreeEntry& entry : large_tree(count)) {
+      if (entry.path.starts_with("crowd/")) seen[entry.path.substr(6)] = false;
+    }
+    REQUIRE(seen.size() == count);
+    proxy::SourceRef crowd = *find("crowd");
+    for (const cache::SourceEntry& entry : list_all(crowd)) {
+      auto found = seen.find(entry.name);
+      bool new_and_known = found != seen.end() && !found->second;
+      if (!new_and_known) FAIL("listed twice, or never made: " << entry.name);
+      found->second = true;
+    }
+    REQUIRE(std::all_of(seen.begin(), seen.end(), [](const auto& name) { return name.second; }));
+    for (std::size_t i : {std::size_t{0}, std::size_t{46}, std::size_t{127}, count - 1}) {
+      std::string name = large_tree(count).at(i + 2).path.substr(6);
+      REQUIRE(run(source.lookup(crowd, name))->name == name);
+    }
+    far_offsets_are_read();
+  }
+  void far_offsets_are_read() {
+    TreeEntry file = large_tree(0).front();
+    proxy::SourceRef sparse = *find(file.path);
+    REQUIRE(run(source.attributes(sparse))->size == file.size);
+    constexpr std::uint64_t four_gibibytes = std::uint64_t{1} << 32;
+    for (std::uint64_t offset : {std::uint64_t{0}, file.hole - 500, four_gibibytes - 1,
+                                 four_gibibytes, file.size - 100, file.size, 3 * file.size}) {
+      std::vector<std::byte> bytes(4096, std::byte{0xee}), expected(4096);
+      auto read = run(source.read(sparse, offset, bytes));
+      REQUIRE(read);
+      std::uint64_t left = offset < file.size ? file.size - offset : 0;
+      REQUIRE(read->count == std::min<std::uint64_t>(left, bytes.size()));
+      REQUIRE(read->eof == (offset + read->count >= file.size));
+      fill_content(file, offset, expected);
+      REQUIRE(std::equal(bytes.begin(), bytes.begin() + read->count, expected.begin()));
     }
   }
 

@@ -21,6 +21,8 @@ class FakeTree {
   struct Node {
     nfs3::Attributes attributes;
     std::string data;  // of a file; target of a symlink
+    // Of a file: makes its bytes, instead of `data`; attributes.size says how many there are.
+    std::function<void(std::uint64_t offset, ByteSpan into)> content;
     std::vector<std::pair<std::string, std::uint64_t>> children;
     std::uint32_t generation = 1;
   };
@@ -29,6 +31,8 @@ class FakeTree {
   std::uint64_t add_directory(std::uint64_t parent, const std::string& name);
   std::uint64_t add_file(std::uint64_t parent, const std::string& name, std::string data);
   std::uint64_t add_symlink(std::uint64_t parent, const std::string& name, std::string target);
+  std::uint64_t add_special(std::uint64_t parent, const std::string& name, nfs3::FileType type);
+  void add_link(std::uint64_t parent, const std::string& name, std::uint64_t file);
   Node& node(std::uint64_t id) { return nodes_.at(id); }
   nfs3::Handle handle(std::uint64_t id) const;
   // Null: no node has it (any more).

@@ -6,6 +6,7 @@
 namespace rowan::test {
 namespace {
 
+using nfs3::FileType;
 using nfs3::Procedure;
 using nfs3::Status;
 
@@ -27,7 +28,7 @@ Buffer encode(const typename nfs3::Traits<P>::Res& res) {
 
 FakeTree::FakeTree() {
   Node root;
-  root.attributes.type = nfs3::FileType::directory;
+  root.attributes.type = FileType::directory;
   root.attributes.mode = 0755;
   root.attributes.fileid = 1;
   root.attributes.nlink = 2;
@@ -70,6 +71,19 @@ std::uint64_t FakeTree::add_symlink(std::uint64_t parent, const std::string& nam
   return add(parent, name, node);
 }
 
+std::uint64_t FakeTree::add_special(std::uint64_t parent, const std::string& name,
+                                    nfs3::FileType type) {
+  Node node;
+  node.attributes.type = type;
+  node.attributes.mode = 0600;
+  return add(parent, name, node);
+}
+
+void FakeTree::add_link(std::uint64_t parent, const std::string& name, std::uint64_t file) {
+  nodes_.at(parent).children.emplace_back(name, file);
+  ++nodes_.at(file).attributes.nlink;
+}
+
 nfs3::Handle FakeTree::handle(std::uint64_t id) const {
   nfs3::Handle handle;
   handle.size = 12;
@@ -91,6 +105,10 @@ nfs3::LookupRes FakeTree::lookup(const nfs3::LookupArgs& args) const {
   const Node* dir = find(args.what.dir);
   res.status = dir == nullptr ? Status::stale : Status::noent;
   if (dir == nullptr) return res;
+  if (dir->attributes.type != FileType::directory) {
+    res.status = Status::notdir;
+    return res;
+  }
   for (const auto& [name, id] : dir->children) {
     if (name != args.what.name) continue;
     res.status = Status::ok;
@@ -105,10 +123,21 @@ nfs3::ReadRes FakeTree::read(const nfs3::ReadArgs& args) const {
   const Node* file = find(args.file);
   res.status = file == nullptr ? Status::stale : Status::ok;
   if (file == nullptr) return res;
-  std::size_t start = std::min<std::size_t>(args.offset, file->data.size());
-  std::size_t count = std::min<std::size_t>({args.count, rtmax, file->data.size() - start});
-  res.data = Buffer::copy_of(as_bytes(file->data).subspan(start, count));
-  res.eof = start + count == file->data.size();
+  if (file->attributes.type != FileType::regular) {
+    res.status = file->attributes.type == FileType::directory ? Status::isdir : Status::inval;
+    return res;
+  }
+  std::uint64_t size = file->content ? file->attributes.size : file->data.size();
+  std::uint64_t start = std::min(args.offset, size);
+  std::size_t count = std::min<std::uint64_t>({args.count, rtmax, size - start});
+  if (file->content) {
+    std::vector<std::byte> bytes(count);
+    file->content(start, bytes);
+    res.data = Buffer::copy_of(bytes);
+  } else {
+    res.data = Buffer::copy_of(as_bytes(file->data).subspan(start, count));
+  }
+  res.eof = start + count == size;
   if (read_has_attributes) res.attributes = file->attributes;
   return res;
 }
@@ -119,6 +148,7 @@ nfs3::ReaddirRes FakeTree::readdir(const nfs3::Handle& handle, nfs3::Cookie cook
   const Node* dir = find(handle);
   res.status = dir == nullptr ? Status::stale : Status::ok;
   if (plus && !has_readdirplus) res.status = Status::notsupp;
+  if (dir != nullptr && dir->attributes.type != FileType::directory) res.status = Status::notdir;
   if (res.status != Status::ok) return res;
   std::size_t at = cookie;
   for (; at < dir->children.size() && res.entries.size() < entries_per_page; ++at) {
@@ -151,7 +181,11 @@ Buffer FakeTree::answer(Procedure procedure, xdr::Reader& in) const {
       const Node* node = find(decode<Procedure::readlink>(in).symlink);
       nfs3::ReadlinkRes res;
       res.status = node == nullptr ? Status::stale : Status::ok;
-      if (node != nullptr) res.target = node->data;
+      if (node != nullptr && node->attributes.type != FileType::symlink) {
+        res.status = Status::inval;
+      } else if (node != nullptr) {
+        res.target = node->data;
+      }
       return encode<Procedure::readlink>(res);
     }
     case Procedure::read: return encode<Procedure::read>(read(decode<Procedure::read>(in)));

@@ -20,8 +20,9 @@ using cache::FileKind;
 void make_file(const TreeEntry& entry, const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
   CHECK(fd.valid());
+  CHECK_EQ(::ftruncate(fd.get(), static_cast<off_t>(entry.size)), 0);
   std::vector<std::byte> piece(1 << 16);
-  for (std::uint64_t at = 0; at < entry.size;) {
+  for (std::uint64_t at = entry.hole; at < entry.size;) {
     std::size_t count = std::min<std::uint64_t>(piece.size(), entry.size - at);
     fill_content(entry.seed, at, ByteSpan(piece).first(count));
     CHECK_EQ(::pwrite(fd.get(), piece.data(), count, static_cast<off_t>(at)),
@@ -66,6 +67,27 @@ void fill_content(std::uint64_t seed, std::uint64_t offset, ByteSpan into) {
       into[i] = static_cast<std::byte>(value >> (8 * lane));
     }
   }
+}
+
+void fill_content(const TreeEntry& file, std::uint64_t offset, ByteSpan into) {
+  fill_content(file.seed, offset, into);
+  if (offset >= file.hole) return;
+  ByteSpan zeros = into.first(std::min<std::uint64_t>(into.size(), file.hole - offset));
+  std::fill(zeros.begin(), zeros.end(), std::byte{0});
+}
+
+std::vector<TreeEntry> large_tree(std::size_t count) {
+  constexpr std::uint64_t four_gibibytes = 1ull << 32;
+  std::vector<TreeEntry> tree;
+  tree.push_back({"sparse", FileKind::regular, four_gibibytes + 70'000, 7, ""});
+  tree.back().hole = four_gibibytes - 1000;
+  tree.push_back({"crowd", FileKind::directory, 0, 0, "", 0755});
+  for (std::size_t i = 0; i < count; ++i) {
+    char first = static_cast<char>(1 + i % 255);
+    std::string name = (first == '/' ? '-' : first) + std::to_string(i);
+    tree.push_back({"crowd/" + name, FileKind::regular, 0, 0, ""});
+  }
+  return tree;
 }
 
 std::vector<TreeEntry> standard_tree() {
