@@ -52,10 +52,16 @@ std::vector<std::string> parts_of(std::string_view path) {
   return parts;
 }
 
-Result<bool> parse_force(std::string_view query) {
-  if (query.empty() || query == "force=false") return false;
-  if (query == "force=true") return true;
-  return Error(Errc::usage, "the only query is force=true");
+// "true" or "false" for the query's one key; `name` gets whether it is meant and true.
+Result<void> parse_query(std::string_view query, bool& force, bool& offline) {
+  std::size_t equals = std::min(query.find('='), query.size());
+  std::string_view key = query.substr(0, equals), value = query.substr(equals);
+  bool known = key.empty() || key == "force" || key == "offline";
+  if (!known || (!value.empty() && value != "=true" && value != "=false"))
+    return Error(Errc::usage, "the only queries are force=true and offline=true");
+  force = key == "force" && value == "=true";
+  offline = key == "offline" && value == "=true";
+  return {};
 }
 
 Error no_such_resource() {
@@ -107,16 +113,6 @@ Result<void> check_source(const std::string& source) {
 
 }  // namespace
 
-void AdminApi::Turn::give_back() {
-  if (waiters_.empty()) {
-    taken_ = false;
-    return;
-  }
-  std::coroutine_handle<> next = waiters_.front();
-  waiters_.pop_front();
-  loop_.defer([next] { next.resume(); });
-}
-
 Result<AdminApi::Route> AdminApi::parse_route(const HttpRequest& request) {
   std::string_view target = request.target;
   std::size_t mark = target.find('?');
@@ -135,7 +131,7 @@ Result<AdminApi::Route> AdminApi::parse_route(const HttpRequest& request) {
   }
   if (parts.size() > 3) route.action = parts[3];
   if (mark != std::string_view::npos) {
-    TRY(route.force, parse_force(target.substr(mark + 1)));
+    TRY_VOID(parse_query(target.substr(mark + 1), route.force, route.offline));
   }
   if (!request.body.empty()) {
     TRY(route.body, parse_json(request.body));
@@ -324,7 +320,7 @@ Task<Result<Json>> AdminApi::check_appliance(const Route& route) {
   co_await turn_.take();
   Result<ApplianceRecord> appliance = registry_.appliance(route.name);
   Result<std::vector<std::string>> findings = std::vector<std::string>();
-  if (appliance) findings = co_await host_.check_store(route.name);
+  if (appliance) findings = co_await host_.check_store(route.name, route.offline);
   turn_.give_back();
   if (!appliance) co_return std::move(appliance).error();
   if (!findings) co_return std::move(findings).error();

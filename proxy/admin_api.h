@@ -7,14 +7,13 @@
 // order.
 #pragma once
 
-#include <deque>
-#include <functional>
 #include <string>
 
 #include "proxy/admin_http.h"
 #include "proxy/host.h"
 #include "proxy/json.h"
 #include "proxy/registry.h"
+#include "proxy/turn.h"
 #include "rpc/base/loop.h"
 #include "rpc/base/task.h"
 
@@ -33,28 +32,9 @@ class AdminApi final : public AdminHandler {
   struct Route {
     std::string method, collection, name, action;
     std::string version;  // of "NAME@VERSION"
-    bool force = false;
+    bool force = false, offline = false;
     Json body;
   };
-  // First come, first served; one at a time.
-  class Turn {
-   public:
-    explicit Turn(Loop& loop) : loop_(loop) {}
-    struct Awaiter {
-      Turn& turn;
-      bool await_ready() noexcept { return !std::exchange(turn.taken_, true); }
-      void await_suspend(std::coroutine_handle<> waiter) { turn.waiters_.push_back(waiter); }
-      void await_resume() const noexcept {}
-    };
-    Awaiter take() { return Awaiter{*this}; }
-    void give_back();
-
-   private:
-    Loop& loop_;
-    bool taken_ = false;
-    std::deque<std::coroutine_handle<>> waiters_;
-  };
-
   static Result<Route> parse_route(const HttpRequest& request);
   Task<Result<Json>> dispatch(Route& route);
   Task<Result<Json>> dispatch_images(Route& route);

@@ -72,6 +72,7 @@ void add_damaged(Json& list, const std::vector<DamagedEntry>& damaged) {
 
 std::string state_of(const ApplianceStatus& status, bool daemon_runs) {
   if (!daemon_runs) return "stopped";
+  if (status.opening) return "opening";
   if (!status.serving) return "failed";
   return status.trouble.empty() ? "serving" : "read-only";
 }

@@ -6,9 +6,9 @@
 //   dispatchers, servers              the clients' way in
 //   admin socket                      the operator's way in
 //
-// Clients are let in last, when every appliance is open: before, their handles would be stale. The
-// way down is the way up reversed. A deadline bounds it: what a dead disk or source holds up is
-// given up, with exit status 1.
+// Clients are let in at once; those of appliances that are not open yet are told to wait. Ready is
+// said when every appliance was tried once. The way down is the way up reversed. A deadline bounds
+// it: what a dead disk or source holds up is given up, with exit status 1.
 #include "proxy/daemon.h"
 
 #include <sys/resource.h>
@@ -39,6 +39,7 @@ namespace {
 // Calls in flight may wait for a source, whose deadline is 10 s.
 constexpr Duration drain_patience = std::chrono::seconds(12);
 constexpr std::chrono::seconds shutdown_patience{30};
+constexpr Duration progress_interval = std::chrono::seconds(1);
 
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -81,19 +82,30 @@ class Daemon {
 
   Task<void> start() {
     started_ = loop_.clock().now();
-    co_await host_->start_all();
     outcome_ = let_in();
     if (!outcome_) {
       stop();
       co_return;
     }
-    if (config_.rpcbind) co_await register_ports();
+    if (watchdog_interval() > Duration::zero()) feed_watchdog();
+    appliance_count_ = registry_->appliances().size();
+    report_progress();
+    co_await host_->start_all();
+    if (!stopping_ && config_.rpcbind) co_await register_ports();
     if (stopping_) co_return;
+    loop_.cancel(progress_timer_);
     std::string served = std::to_string(host_->serving()) + " appliances";
     if (host_->failed() > 0) served += " (" + std::to_string(host_->failed()) + " failed)";
     ready_("rowan: serving " + served + " at " + addresses());
     notify_ready("serving " + served);
-    if (watchdog_interval() > Duration::zero()) feed_watchdog();
+  }
+
+  // Many appliances, or long journals after a crash, take their time: the service manager's limit
+  // is for a start that does not get on.
+  void report_progress() {
+    notify_starting("opened " + std::to_string(host_->serving()) + " of " +
+                    std::to_string(appliance_count_) + " appliances");
+    progress_timer_ = loop_.call_after(progress_interval, [this] { report_progress(); });
   }
 
   Result<void> let_in() {
@@ -156,6 +168,8 @@ class Daemon {
     stopping_ = true;
     log(Level::info, "daemon.stopping");
     notify_stopping();
+    loop_.cancel(progress_timer_);
+    host_->stop_opening();
     loop_.call_after(shutdown_patience, [] {
       log(Level::error, "daemon.stop_timed_out", {{"seconds", shutdown_patience.count()}});
       ::_exit(1);
@@ -208,6 +222,8 @@ class Daemon {
   std::unique_ptr<AdminServer> admin_;
   std::function<void(const std::string&)> ready_;
   MonotonicTime started_{};
+  std::size_t appliance_count_ = 0;  // to be opened at the start
+  Loop::TimerId progress_timer_ = 0;
   bool stopping_ = false;
   Result<void> outcome_;
   TaskGroup tasks_;

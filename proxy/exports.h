@@ -1,10 +1,14 @@
 // The appliances that one strand serves, and owns. NFS calls find theirs by the id in the handle,
-// MOUNT by name. Found appliances stay valid until remove().
+// MOUNT by name. Found appliances stay valid until remove(). Besides, the names and ids of those
+// that exist and cannot be served now: their clients must wait, not give up.
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -33,6 +37,20 @@ class Exports {
     return found;
   }
 
+  // From now on until forget(), not being found means: not yet, or not now.
+  void expect(cache::ApplianceId id, std::string_view name) {
+    expected_ids_.insert(static_cast<std::uint64_t>(id));
+    expected_names_.emplace(name);
+  }
+  void forget(cache::ApplianceId id, const std::string& name) {
+    expected_ids_.erase(static_cast<std::uint64_t>(id));
+    expected_names_.erase(name);
+  }
+  bool expects(cache::ApplianceId id) const {
+    return expected_ids_.contains(static_cast<std::uint64_t>(id));
+  }
+  bool expects(std::string_view name) const { return expected_names_.contains(name); }
+
   // exists: an appliance of that name or id is there already.
   Result<void> add(std::unique_ptr<Appliance> appliance) {
     const ApplianceSettings& settings = appliance->settings();
@@ -43,7 +61,7 @@ class Exports {
     appliances_.push_back(std::move(appliance));
     return {};
   }
-  // Takes the appliance out, null if there is none: calls that come now find nothing (STALE). Those
+  // Takes the appliance out, null if there is none: calls that come now find nothing. Those
   // in flight go on, so await its close() before destroying it.
   std::unique_ptr<Appliance> remove(cache::ApplianceId id) {
     for (auto it = appliances_.begin(); it != appliances_.end(); ++it) {
@@ -59,6 +77,8 @@ class Exports {
  private:
   std::vector<std::unique_ptr<Appliance>> appliances_;
   std::unordered_map<std::uint64_t, Appliance*> by_id_;
+  std::unordered_set<std::uint64_t> expected_ids_;
+  std::set<std::string, std::less<>> expected_names_;
 };
 
 }  // namespace rowan::proxy

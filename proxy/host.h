@@ -31,6 +31,7 @@ struct VersionStatus {
 
 struct ApplianceStatus {
   bool serving = false;
+  bool opening = false;              // not served yet, and nothing is known to be wrong
   std::string trouble;               // why it is not served, or is read-only
   std::vector<std::string> clients;  // that mounted it and did not unmount, as far as is known
   ApplianceStats stats;
@@ -62,8 +63,9 @@ class Host {
   virtual Task<Result<void>> stop(std::string name) = 0;
   // Closes what is open of an image that nobody uses, and forgets its cached blocks.
   virtual Task<Result<void>> forget_image(ImageRecord image) = 0;
-  // Walks the store of an appliance: one line per finding. busy: it is being served.
-  virtual Task<Result<std::vector<std::string>>> check_store(std::string name) = 0;
+  // Walks the store of an appliance: one line per finding. If it is being served: busy, or, with
+  // `offline`, it is closed meanwhile and its clients wait.
+  virtual Task<Result<std::vector<std::string>>> check_store(std::string name, bool offline) = 0;
 };
 
 }  // namespace rowan::proxy

@@ -8,6 +8,15 @@ namespace rowan::proxy {
 
 Task<Result<Image*>> ImageSet::acquire(std::string image, ImageVersion version,
                                        std::unique_ptr<cache::Directory> catalog) {
+  co_await turn_.take();
+  Result<Image*> acquired =
+      co_await acquire_now(std::move(image), std::move(version), std::move(catalog));
+  turn_.give_back();
+  co_return acquired;
+}
+
+Task<Result<Image*>> ImageSet::acquire_now(std::string image, ImageVersion version,
+                                           std::unique_ptr<cache::Directory> catalog) {
   auto found = versions_.find(version.id);
   if (found == versions_.end()) {
     Result<std::unique_ptr<Source>> source = open_source(version.source, loop_, disk_);
@@ -54,6 +63,12 @@ Task<void> ImageSet::ask_root(CachedImage& image, std::string name) {
 }
 
 Task<void> ImageSet::release(cache::VersionId version) {
+  co_await turn_.take();
+  co_await release_now(version);
+  turn_.give_back();
+}
+
+Task<void> ImageSet::release_now(cache::VersionId version) {
   auto found = versions_.find(version);
   CHECK(found != versions_.end());
   if (--found->second.users > 0) co_return;

@@ -2,8 +2,7 @@
 // CachedImage a version, one block cache for all. Opened when the first appliance needs them,
 // closed after the last.
 //
-// Calls that open and close are made one at a time (the admin interface's turn, start-up,
-// shutdown).
+// Opening and closing take turns: whoever comes meanwhile waits.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +17,7 @@
 #include "proxy/job_runner.h"
 #include "proxy/records.h"
 #include "proxy/source.h"
+#include "proxy/turn.h"
 #include "rpc/asio_loop.h"
 
 namespace rowan::proxy {
@@ -26,7 +26,7 @@ class ImageSet {
  public:
   // All outlive the set.
   ImageSet(AsioLoop& loop, DiskPool& disk, cache::BlockCache& blocks)
-      : loop_(loop), disk_(disk), blocks_(blocks), block_jobs_(loop, disk, blocks) {}
+      : loop_(loop), disk_(disk), blocks_(blocks), block_jobs_(loop, disk, blocks), turn_(loop) {}
 
   // The image of a version, opened if it is not, for one more user. `catalog` is where the image's
   // catalogue lies; it is kept if it is needed. The source need not answer.
@@ -58,6 +58,9 @@ class ImageSet {
     std::size_t users = 0;
   };
 
+  Task<Result<Image*>> acquire_now(std::string image, ImageVersion version,
+                                   std::unique_ptr<cache::Directory> catalog);
+  Task<void> release_now(cache::VersionId version);
   Task<Result<OpenCatalog*>> acquire_catalog(const std::string& image,
                                              std::unique_ptr<cache::Directory> directory);
   Task<void> release_catalog(std::string image);
@@ -67,6 +70,7 @@ class ImageSet {
   DiskPool& disk_;
   cache::BlockCache& blocks_;
   JobRunner<cache::BlockCache> block_jobs_;
+  Turn turn_;
   std::map<std::string, OpenCatalog> catalogs_;
   std::map<cache::VersionId, OpenVersion> versions_;
 };

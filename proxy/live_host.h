@@ -3,10 +3,10 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
+#include "proxy/appliance_set.h"
 #include "proxy/exports.h"
 #include "proxy/host.h"
 #include "proxy/image_set.h"
@@ -20,12 +20,14 @@ namespace rowan::proxy {
 class LiveHost final : public Host {
  public:
   // All outlive the host, which may be destroyed once shut_down() is done.
-  LiveHost(AsioLoop& loop, DiskPool& disk, Registry& registry, cache::BlockCache& blocks)
+  LiveHost(AsioLoop& loop, DiskPool& disk, Registry& registry, cache::BlockCache& blocks,
+           OpeningLimits limits = {})
       : loop_(loop),
         disk_(disk),
         registry_(registry),
         blocks_(blocks),
-        images_(loop, disk, blocks) {}
+        images_(loop, disk, blocks),
+        appliances_(loop, disk, registry, images_, exports_, limits) {}
 
   nfs3::Service& nfs() { return nfs_; }
   mount3::Service& mount() { return mount_; }
@@ -34,13 +36,17 @@ class LiveHost final : public Host {
     status_source_ = std::move(source);
   }
 
-  // Opens all appliances; what cannot be opened is logged and shown as failed.
+  // Opens all appliances, a few at a time; done when each was tried once. What cannot be opened is
+  // logged, shown as failed and tried again. Clients may be let in from its first step on: those of
+  // appliances that are not open yet are told to wait.
   Task<void> start_all();
+  // Opens nothing more; shut_down() can then be quick.
+  void stop_opening() { appliances_.stop_opening(); }
   // Lets calls end, makes everything durable, closes. Errors are logged by appliance.
   Task<void> shut_down();
 
-  std::size_t serving() const { return open_.size(); }
-  std::size_t failed() const { return failed_.size(); }
+  std::size_t serving() const { return appliances_.serving(); }
+  std::size_t failed() const { return appliances_.failed(); }
 
   Task<Result<void>> probe_source(std::string source) override;
   std::optional<DaemonStatus> daemon() const override;
@@ -49,19 +55,10 @@ class LiveHost final : public Host {
   Task<Result<void>> start(const ApplianceRecord& appliance) override;
   Task<Result<void>> stop(std::string name) override;
   Task<Result<void>> forget_image(ImageRecord image) override;
-  Task<Result<std::vector<std::string>>> check_store(std::string name) override;
+  Task<Result<std::vector<std::string>>> check_store(std::string name,
+                                                     bool offline) override;
 
  private:
-  struct Open {
-    cache::ApplianceId id{};
-    cache::VersionId version{};
-    std::unique_ptr<cache::Directory> store_directory;
-  };
-
-  Task<Result<void>> open_appliance(ApplianceRecord record);
-  Task<Result<void>> open_store(ApplianceRecord record, cache::VersionId version, Image* image);
-  Task<void> close_appliance(std::string name, Open open, std::unique_ptr<Appliance> appliance);
-
   AsioLoop& loop_;
   DiskPool& disk_;
   Registry& registry_;
@@ -70,8 +67,7 @@ class LiveHost final : public Host {
   Exports exports_;
   NfsService nfs_{exports_};
   MountService mount_{exports_};
-  std::map<std::string, Open, std::less<>> open_;
-  std::map<std::string, std::string, std::less<>> failed_;  // why
+  ApplianceSet appliances_;
   std::function<DaemonStatus()> status_source_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "proxy/merged_view.h"
 #include "proxy/redirect_common.h"
+#include "rpc/nfs3_status.h"
 
 namespace rowan::proxy {
 namespace {
@@ -45,18 +46,6 @@ MountPath parse_path(std::string_view path) {
   return result;
 }
 
-Status status_of(const Error& error) {
-  switch (error.code) {
-    case Errc::not_found:
-    case Errc::stale:
-      return Status::noent;
-    case Errc::not_directory:
-      return Status::notdir;
-    default:
-      return Status::io;
-  }
-}
-
 using Parts = std::vector<std::string_view>;
 
 // A step: from the appliance's root down.
@@ -81,7 +70,7 @@ Task<mount3::MntRes> MountService::mnt(const CallContext& context, std::string_v
   if (res.status != Status::ok) co_return res;
   Appliance* appliance = exports_.find(parsed.parts.front());
   if (appliance == nullptr) {
-    res.status = Status::noent;
+    res.status = exports_.expects(parsed.parts.front()) ? Status::serverfault : Status::noent;
   } else if (!appliance->settings().allow.allows(context.peer)) {
     res.status = Status::acces;
   } else if (appliance->closing()) {
@@ -94,7 +83,7 @@ Task<mount3::MntRes> MountService::mnt(const CallContext& context, std::string_v
   auto step = [&](Facts& facts) { return walk(view, facts, parsed.parts); };
   Result<cache::ObjectId> root = co_await view.attempt(step);
   if (!root) {
-    res.status = status_of(root.error());
+    res.status = mount3::status_of(root.error().code);
     co_return res;
   }
   call.done(nfs3::Status::ok);

@@ -5,7 +5,9 @@
 //   ACCES        the client's address is not on the appliance's list; ".." or a NUL in the path
 //   NAMETOOLONG  the path or a part of it is too long
 //   NOTDIR       the path leads to something else (symbolic links are not followed)
-//   IO           the source did not answer in time
+//   SERVERFAULT  the appliance is being opened, cannot be opened now or is closing, or the source
+//                did not answer in time: the same again may succeed later
+//   IO           the source, or what is stored here, is damaged
 #pragma once
 
 #include <deque>

@@ -18,7 +18,10 @@ NfsService::Target NfsService::admit(const CallContext& context, const nfs3::Han
   std::optional<HandleClaim> claim = parse_handle(handle);
   if (!claim) return {Status::badhandle, nullptr, {}};
   Appliance* appliance = exports_.find(claim->appliance);
-  if (appliance == nullptr) return {Status::stale, nullptr, {}};
+  if (appliance == nullptr) {
+    Status status = exports_.expects(claim->appliance) ? Status::jukebox : Status::stale;
+    return {status, nullptr, {}};
+  }
   if (!appliance->settings().allow.allows(context.peer)) return {Status::acces, nullptr, {}};
   if (!appliance->view().verify(*claim)) return {Status::badhandle, nullptr, {}};
   if (appliance->closing()) return {Status::jukebox, nullptr, {}};

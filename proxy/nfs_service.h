@@ -4,7 +4,8 @@
 //   BADHANDLE   the handle was not issued by the appliance that it names
 //   STALE       no such appliance here, or no such object in it any more
 //   ACCES       the client's address is not on the appliance's list, however good the handle
-//   JUKEBOX     the appliance is closing, or the source does not answer
+//   JUKEBOX     the appliance is being opened, cannot be opened now or is closing, or the source
+//               does not answer
 #pragma once
 
 #include "cache/ids.h"

@@ -27,7 +27,7 @@ class OfflineHost final : public Host {
   Task<Result<void>> start(const ApplianceRecord&) override { co_return Result<void>(); }
   Task<Result<void>> stop(std::string) override { co_return Result<void>(); }
   Task<Result<void>> forget_image(ImageRecord) override { co_return Result<void>(); }
-  Task<Result<std::vector<std::string>>> check_store(std::string name) override {
+  Task<Result<std::vector<std::string>>> check_store(std::string name, bool) override {
     co_return check_appliance_store(registry_, name);
   }
 

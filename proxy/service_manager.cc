@@ -11,6 +11,9 @@ namespace rowan::proxy {
 void notify_ready(const std::string& status) {
   ::sd_notify(0, ("READY=1\nSTATUS=" + status).c_str());
 }
+void notify_starting(const std::string& status) {
+  ::sd_notify(0, ("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=" + status).c_str());
+}
 void notify_stopping() { ::sd_notify(0, "STOPPING=1\nSTATUS=finishing calls, syncing stores"); }
 void notify_watchdog() { ::sd_notify(0, "WATCHDOG=1"); }
 Duration watchdog_interval() {
@@ -23,6 +26,7 @@ Duration watchdog_interval() {
 #else
 
 void notify_ready(const std::string&) {}
+void notify_starting(const std::string&) {}
 void notify_stopping() {}
 void notify_watchdog() {}
 Duration watchdog_interval() { return Duration::zero(); }

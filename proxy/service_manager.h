@@ -9,6 +9,8 @@
 namespace rowan::proxy {
 
 void notify_ready(const std::string& status);
+// Starting goes on: gives it some more time.
+void notify_starting(const std::string& status);
 void notify_stopping();
 // Tells that the loop still turns.
 void notify_watchdog();

@@ -16,18 +16,22 @@ Result<void> make_store(cache::Directory& directory) {
   return {};
 }
 
-Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name) {
-  Result<ApplianceRecord> record = registry.appliance(name);
-  if (!record) return std::move(record).error();
-  TRY(auto directory, registry.appliance_store(name));
+Result<std::vector<std::string>> check_store_in(cache::Directory& directory) {
   cache::CheckOptions options;
   options.data = true;
-  TRY(cache::CheckReport report, cache::check_store(*directory, options));
+  TRY(cache::CheckReport report, cache::check_store(directory, options));
   if (report.finding_count > report.findings.size()) {
     report.findings.push_back(
         "and " + std::to_string(report.finding_count - report.findings.size()) + " more");
   }
   return std::move(report.findings);
+}
+
+Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name) {
+  Result<ApplianceRecord> record = registry.appliance(name);
+  if (!record) return std::move(record).error();
+  TRY(auto directory, registry.appliance_store(name));
+  return check_store_in(*directory);
 }
 
 }  // namespace rowan::proxy

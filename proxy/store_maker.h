@@ -19,6 +19,7 @@ Result<void> make_store(cache::Directory& directory);
 
 // Opens and walks the store; one line a finding, none: it is sound. The appliance must not be
 // served.
+Result<std::vector<std::string>> check_store_in(cache::Directory& directory);
 Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name);
 
 }  // namespace rowan::proxy

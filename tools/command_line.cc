@@ -139,9 +139,13 @@ void add_appliance_commands(CLI::App& root, Parse& parse) {
   remove->add_flag("--force", line.force, "Also while clients have it mounted");
   CLI::App* check =
       add_command(root, parse, Command::check, "check",
-                  "Verify the redirect stores of appliances that are not being served",
-                  "  rowan check\n  rowan check vm1");
+                  "Verify the redirect stores of appliances",
+                  "  rowan check\n  rowan check vm1 --offline\n"
+                  "\n"
+                  "An appliance that the daemon serves is checked with --offline only: its clients "
+                  "wait meanwhile.");
   check->add_option("APPLIANCE", line.subject, "Only this one (default: all)");
+  check->add_flag("--offline", line.offline, "Let the clients of served ones wait for the check");
 }
 
 void add_view_commands(CLI::App& root, Parse& parse) {

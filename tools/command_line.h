@@ -34,7 +34,7 @@ struct CommandLine {
   std::string source, image, version;
   std::vector<std::string> allow;
   std::string quota, durability = "sync";
-  bool root_squash = false, force = false, write = false;
+  bool root_squash = false, force = false, offline = false, write = false;
   std::uint32_t timeout_seconds = 30;  // doctor, in all
 
   std::string config;                                        // serve --config

@@ -202,11 +202,12 @@ Result<std::vector<std::string>> names_to_check(const CommandLine& line) {
 int run_check(const CommandLine& line) {
   Result<std::vector<std::string>> names = names_to_check(line);
   if (!names) return report(line, names.error());
+  const std::string query = line.offline ? "?offline=true" : "";
   int exit_status = 0;
   Json all = Json::array();
   for (const std::string& name : *names) {
     Result<Json> answer =
-        ask_json(line, HttpRequest{"POST", "/v1/appliances/" + name + "/check", ""});
+        ask_json(line, HttpRequest{"POST", "/v1/appliances/" + name + "/check" + query, ""});
     if (!answer) {
       exit_status = report(line, answer.error());
       all.push_back(Json{{"name", name}, {"ok", false}, {"error", answer.error().detail}});

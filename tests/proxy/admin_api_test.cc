@@ -42,7 +42,9 @@ class FakeHost final : public Host {
     forgotten.push_back(image.name);
     co_return Result<void>();
   }
-  Task<Result<std::vector<std::string>>> check_store(std::string) override { co_return findings; }
+  Task<Result<std::vector<std::string>>> check_store(std::string, bool) override {
+    co_return findings;
+  }
 
   std::optional<DaemonStatus> status = DaemonStatus{};
   VersionStatus version;

@@ -1,0 +1,262 @@
+#include "proxy/appliance_set.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/blocking.h"
+#include "proxy/store_maker.h"
+#include "rpc/base/log.h"
+
+namespace rowan::proxy {
+namespace {
+
+// How often somebody looks whether what is under way has ended.
+constexpr Duration look_again = std::chrono::milliseconds(5);
+
+Result<ApplianceSettings> settings_of(const ApplianceRecord& record) {
+  ApplianceSettings settings;
+  settings.name = record.name;
+  settings.id = record.id;
+  settings.key = record.key;
+  settings.fsid = record.fsid;
+  settings.image = record.image;
+  settings.image_version = record.version;
+  if (!record.allow.empty()) {
+    TRY(settings.allow, AccessList::parse(record.allow));
+  }
+  settings.quota_bytes = record.quota_bytes;
+  settings.durability = record.durability;
+  settings.root_squash = record.root_squash;
+  return settings;
+}
+
+void log_unclean(const std::string& name, const Error& error) {
+  log(Level::error, "appliance.close_failed", {{"appliance", name}, {"why", to_string(error)}});
+}
+
+}  // namespace
+
+ApplianceSet::Entry& ApplianceSet::know(const ApplianceRecord& record) {
+  Entry entry{record, registry_.version(ImageName{record.image, record.version})};
+  exports_.expect(record.id, record.name);
+  return entries_.insert_or_assign(record.name, std::move(entry)).first->second;
+}
+
+ApplianceSet::Entry* ApplianceSet::find(std::string_view name) {
+  auto found = entries_.find(name);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+const ApplianceSet::Entry* ApplianceSet::find(std::string_view name) const {
+  auto found = entries_.find(name);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+std::size_t ApplianceSet::count(State state) const {
+  auto is_so = [state](const auto& entry) { return entry.second.state == state; };
+  return static_cast<std::size_t>(std::count_if(entries_.begin(), entries_.end(), is_so));
+}
+
+std::size_t ApplianceSet::serving() const { return count(State::open); }
+std::size_t ApplianceSet::failed() const { return count(State::failed); }
+
+bool ApplianceSet::opening(std::string_view name) const {
+  const Entry* entry = find(name);
+  return entry != nullptr && entry->state != State::open && entry->why.empty();
+}
+
+std::string ApplianceSet::trouble(std::string_view name) const {
+  const Entry* entry = find(name);
+  if (entry == nullptr || entry->why.empty()) return "";
+  return entry->why + "; it is tried again by itself";
+}
+
+// ---- opening
+
+Task<void> ApplianceSet::open_all() {
+  for (const auto& [name, record] : registry_.appliances()) {
+    know(record);
+    due_.push_back(name);
+  }
+  start_workers();
+  while (workers_ > 0) co_await sleep_for(loop_, look_again);
+}
+
+Task<Result<void>> ApplianceSet::open(ApplianceRecord record) {
+  co_return co_await attempt(know(record));
+}
+
+// A loop of its own kind each: a chain of openings that fail at once must not nest.
+void ApplianceSet::start_workers() {
+  while (!stopping_ && workers_ < limits_.at_once && !due_.empty()) {
+    ++workers_;
+    tasks_.start(work());
+  }
+}
+
+Task<void> ApplianceSet::work() {
+  while (!due_.empty()) {
+    std::string name = std::move(due_.front());
+    due_.pop_front();
+    Entry* entry = find(name);
+    // It may have been removed, or taken by somebody else, since it became due.
+    if (entry == nullptr || entry->state == State::open || entry->state == State::busy) continue;
+    Result<void> opened = co_await attempt(*entry);
+    // The failure is noted; the others are served all the same.
+    if (!opened) continue;
+  }
+  --workers_;
+}
+
+// The entry stays where it is while it is busy.
+Task<Result<void>> ApplianceSet::attempt(Entry& entry) {
+  entry.state = State::busy;
+  Result<void> opened = co_await open_entry(entry);
+  entry.state = opened ? State::open : State::failed;
+  if (!opened) {
+    note_failure(entry, opened.error());
+    co_return opened;
+  }
+  if (!entry.why.empty())
+    log(Level::info, "appliance.recovered", {{"appliance", entry.record.name}});
+  entry.why.clear();
+  entry.pause = Duration::zero();
+  co_return opened;
+}
+
+Task<Result<void>> ApplianceSet::open_entry(Entry& entry) {
+  if (!entry.version) co_return entry.version.error();
+  ImageVersion version = *entry.version;
+  CO_TRY(auto catalog, registry_.image_catalog(entry.record.image));
+  Result<Image*> image =
+      co_await images_.acquire(entry.record.image, version, std::move(catalog));
+  if (!image) co_return std::move(image).error();
+  Result<void> opened = co_await open_store(entry, **image);
+  if (opened) co_return opened;
+  entry.store_directory.reset();
+  co_await images_.release(version.id);
+  co_return opened;
+}
+
+Task<Result<void>> ApplianceSet::open_store(Entry& entry, Image& image) {
+  const ApplianceRecord& record = entry.record;
+  CO_TRY(ApplianceSettings settings, settings_of(record));
+  CO_TRY(entry.store_directory, registry_.appliance_store(record.name));
+  auto open_it = [&entry] {
+    return cache::Store::open(*entry.store_directory, store_options(entry.record));
+  };
+  Result<std::unique_ptr<cache::Store>> store = co_await run_blocking(disk_, loop_, open_it);
+  if (!store) co_return std::move(store).error();
+  auto appliance = std::make_unique<Appliance>(settings, std::move(*store), image, loop_, disk_);
+  CO_TRY_VOID(exports_.add(std::move(appliance)));
+  co_return Result<void>();
+}
+
+void ApplianceSet::note_failure(Entry& entry, const Error& error) {
+  std::string why = to_string(error);
+  // Once a reason: the same one every minute would drown the log.
+  if (why != entry.why)
+    log(Level::error, "appliance.failed", {{"appliance", entry.record.name}, {"why", why}});
+  entry.why = std::move(why);
+  entry.pause = std::clamp(2 * entry.pause, limits_.first_pause, limits_.longest_pause);
+  entry.retry_at = loop_.clock().now() + entry.pause;
+  arm();
+}
+
+// One timer for all: for the failed one that is due first.
+void ApplianceSet::arm() {
+  loop_.cancel(std::exchange(timer_, 0));
+  if (stopping_) return;
+  MonotonicTime next = MonotonicTime::max();
+  for (const auto& [name, entry] : entries_) {
+    if (entry.state == State::failed) next = std::min(next, entry.retry_at);
+  }
+  if (next == MonotonicTime::max()) return;
+  Duration delay = std::max(next - loop_.clock().now(), Duration::zero());
+  timer_ = loop_.call_after(delay, [this] { retry_due(); });
+}
+
+void ApplianceSet::retry_due() {
+  timer_ = 0;
+  MonotonicTime now = loop_.clock().now();
+  for (auto& [name, entry] : entries_) {
+    if (entry.state != State::failed || entry.retry_at > now) continue;
+    entry.state = State::waiting;
+    due_.push_back(name);
+  }
+  start_workers();
+  arm();
+}
+
+// ---- closing
+
+Task<void> ApplianceSet::until_idle(std::string name) {
+  while (true) {
+    const Entry* entry = find(name);
+    if (entry == nullptr || entry->state != State::busy) co_return;
+    co_await sleep_for(loop_, look_again);
+  }
+}
+
+Task<void> ApplianceSet::close(std::string name) {
+  co_await until_idle(name);
+  auto found = entries_.find(name);
+  if (found == entries_.end()) co_return;
+  Entry entry = std::move(found->second);
+  entries_.erase(found);
+  exports_.forget(entry.record.id, name);
+  if (entry.state == State::open) co_await shut(entry, exports_.remove(entry.record.id));
+}
+
+Task<void> ApplianceSet::shut(Entry& entry, std::unique_ptr<Appliance> appliance) {
+  Result<void> closed = co_await appliance->close();
+  if (!closed) log_unclean(entry.record.name, closed.error());
+  appliance.reset();
+  entry.store_directory.reset();
+  co_await images_.release(entry.version->id);
+}
+
+Task<Result<std::vector<std::string>>> ApplianceSet::while_closed(std::string name, Work work) {
+  co_await until_idle(name);
+  Entry* entry = find(name);
+  if (entry == nullptr) co_return Error(Errc::not_found, "appliance '" + name + "'");
+  bool was_open = entry->state == State::open;
+  entry->state = State::busy;
+  // Still expected, so its clients wait.
+  if (was_open) co_await shut(*entry, exports_.remove(entry->record.id));
+  Result<std::vector<std::string>> done = co_await run_blocking(disk_, loop_, std::move(work));
+  Result<void> opened = co_await attempt(*entry);
+  if (!opened && was_open) co_return std::move(opened).error();
+  co_return done;
+}
+
+void ApplianceSet::stop_opening() {
+  stopping_ = true;
+  due_.clear();
+  loop_.cancel(std::exchange(timer_, 0));
+}
+
+// They stay among the exports while they close: clients are told to wait, not that their files are
+// gone.
+Task<void> ApplianceSet::shut_last(Entry& entry) {
+  Appliance* appliance = exports_.find(entry.record.id);
+  Result<void> closed = co_await appliance->close();
+  if (!closed) log_unclean(entry.record.name, closed.error());
+}
+
+Task<void> ApplianceSet::close_all() {
+  stop_opening();
+  co_await tasks_.idle();
+  for (auto& [name, entry] : entries_) {
+    if (entry.state == State::open) tasks_.start(shut_last(entry));
+  }
+  co_await tasks_.idle();
+  for (auto& [name, entry] : entries_) {
+    if (entry.state != State::open) continue;
+    exports_.remove(entry.record.id).reset();
+    co_await images_.release(entry.version->id);
+  }
+  entries_.clear();
+}
+
+}  // namespace rowan::proxy

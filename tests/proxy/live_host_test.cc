@@ -1,0 +1,174 @@
+// The appliances of a running daemon, without its sockets: real stores, a real loop.
+#include "proxy/live_host.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "proxy/store_maker.h"
+#include "rpc/disk_threads.h"
+#include "tests/support/catch.h"
+#include "tests/support/temp_directory.h"
+
+namespace rowan::proxy {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Fixture {
+  Fixture() {
+    fs::create_directory(image);
+    std::ofstream(image + "/file") << "content";
+    REQUIRE(registry->add_version(ImageName{"image", ""}, image));
+  }
+  ~Fixture() {
+    if (host) run(host->shut_down());
+  }
+
+  ApplianceRecord create(const std::string& name) {
+    NewAppliance wanted;
+    wanted.name = name;
+    wanted.image = "image";
+    return registry->create_appliance(wanted).value();
+  }
+  void start() {
+    OpeningLimits limits;
+    limits.first_pause = std::chrono::milliseconds(1);
+    limits.longest_pause = std::chrono::milliseconds(2);
+    host.emplace(loop, *disk, *registry, *blocks, limits);
+  }
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    auto body = [](Task<T> inner, std::optional<T>& into) -> Task<void> {
+      into.emplace(co_await std::move(inner));
+    };
+    TaskGroup tasks;
+    tasks.start(body(std::move(task), result));
+    while (!result) loop.run_some(std::chrono::seconds(1));
+    return std::move(*result);
+  }
+  void run(Task<void> task) {
+    TaskGroup tasks;
+    tasks.start(std::move(task));
+    while (tasks.running() > 0) loop.run_some(std::chrono::seconds(1));
+  }
+  mount3::Status mount(const std::string& name) {
+    return run(host->mount().mnt(context(), "/" + name)).status;
+  }
+  // What a client with a handle of the appliance's root is told.
+  nfs3::Status getattr(const ApplianceRecord& record) {
+    HandleSealer sealer(record.id, record.key);
+    nfs3::GetattrArgs args{sealer.seal(cache::image_root)};
+    return run(host->nfs().getattr(context(), args)).status;
+  }
+  CallContext context() {
+    CallContext call;
+    call.peer.ip[15] = std::byte{1};  // ::1
+    call.received = loop.clock().now();
+    return call;
+  }
+  void until_serving(std::size_t count) {
+    while (host->serving() != count) loop.run_some(std::chrono::seconds(1));
+  }
+  std::string store_file(const std::string& name, const std::string& file) const {
+    return directory.path() + "/state/appliances/" + name + "/store/" + file;
+  }
+
+  test::TempDirectory directory;
+  std::string image = directory.path() + "/image";
+  std::unique_ptr<StateDir> state =
+      StateDir::open(directory.open()->directory("state", true).value(), "test").value();
+  std::unique_ptr<Registry> registry = Registry::load(*state, real_clock(), make_store).value();
+  std::unique_ptr<cache::Directory> cache_directory = state->cache().value();
+  std::unique_ptr<cache::BlockCache> blocks =
+      cache::BlockCache::open(*cache_directory, cache::BlockCacheOptions()).value();
+  AsioLoop loop;
+  std::unique_ptr<DiskThreads> disk = DiskThreads::start(DiskThreadsLimits()).value();
+  std::optional<LiveHost> host;
+};
+
+TEST_CASE("an appliance that cannot be opened keeps its clients waiting, and comes back") {
+  Fixture f;
+  ApplianceRecord broken = f.create("broken");
+  ApplianceRecord sound = f.create("sound");
+  fs::rename(f.store_file("broken", "superblock"), f.store_file("broken", "away"));
+  f.start();
+  f.run(f.host->start_all());
+  CHECK(f.host->serving() == 1);
+  CHECK(f.host->failed() == 1);
+  ApplianceStatus status = f.host->appliance_status("broken");
+  CHECK_FALSE(status.serving);
+  CHECK(status.trouble.find("superblock") != std::string::npos);
+  CHECK(f.getattr(sound) == nfs3::Status::ok);
+  CHECK(f.getattr(broken) == nfs3::Status::jukebox);
+  CHECK(f.mount("broken") == mount3::Status::serverfault);
+  CHECK(f.mount("nobody") == mount3::Status::noent);
+
+  fs::rename(f.store_file("broken", "away"), f.store_file("broken", "superblock"));
+  f.until_serving(2);
+  CHECK(f.host->appliance_status("broken").trouble.empty());
+  CHECK(f.getattr(broken) == nfs3::Status::ok);
+  CHECK(f.mount("broken") == mount3::Status::ok);
+}
+
+TEST_CASE("clients wait from the first step of a start, and of a removed appliance they give up") {
+  Fixture f;
+  std::vector<ApplianceRecord> records;
+  for (int i = 0; i < 12; ++i) records.push_back(f.create("vm" + std::to_string(i)));
+  f.start();
+  TaskGroup starting;
+  starting.start(f.host->start_all());
+  CHECK(f.host->serving() == 0);
+  CHECK(f.host->appliance_status("vm11").opening);
+  for (const ApplianceRecord& record : records) CHECK(f.getattr(record) == nfs3::Status::jukebox);
+  // Removed while it is being opened, and before.
+  REQUIRE(f.run(f.host->stop("vm0")));
+  REQUIRE(f.run(f.host->stop("vm11")));
+  while (starting.running() > 0) f.loop.run_some(std::chrono::seconds(1));
+  CHECK(f.host->serving() == 10);
+  CHECK(f.getattr(records[0]) == nfs3::Status::stale);
+  CHECK(f.getattr(records[11]) == nfs3::Status::stale);
+  for (int i = 1; i < 11; ++i) CHECK(f.getattr(records[i]) == nfs3::Status::ok);
+}
+
+TEST_CASE("a start that is stopped opens nothing more and closes what it has") {
+  Fixture f;
+  for (int i = 0; i < 12; ++i) f.create("vm" + std::to_string(i));
+  f.start();
+  TaskGroup starting;
+  starting.start(f.host->start_all());
+  f.host->stop_opening();
+  while (starting.running() > 0) f.loop.run_some(std::chrono::seconds(1));
+  CHECK(f.host->serving() <= OpeningLimits().at_once);
+}
+
+TEST_CASE("a served appliance is checked offline: its clients wait and go on") {
+  Fixture f;
+  ApplianceRecord record = f.create("vm");
+  f.start();
+  f.run(f.host->start_all());
+  CHECK(f.run(f.host->check_store("vm", false)).failed_with(Errc::busy));
+  CHECK(f.run(f.host->check_store("nobody", true)).failed_with(Errc::not_found));
+
+  bool told_to_wait = false;
+  auto watch = [](Fixture& in, const ApplianceRecord& of, bool& waited) -> Task<void> {
+    while (!waited) {
+      HandleSealer sealer(of.id, of.key);
+      CallContext context = in.context();
+      nfs3::GetattrArgs args{sealer.seal(cache::image_root)};
+      nfs3::GetattrRes res = co_await in.host->nfs().getattr(context, args);
+      waited = res.status == nfs3::Status::jukebox;
+      if (!waited) co_await sleep_for(in.loop, std::chrono::microseconds(1));
+    }
+  };
+  TaskGroup watching;
+  watching.start(watch(f, record, told_to_wait));
+  auto findings = f.run(f.host->check_store("vm", true));
+  REQUIRE(findings);
+  CHECK(findings->empty());
+  CHECK(told_to_wait);
+  CHECK(f.getattr(record) == nfs3::Status::ok);
+}
+
+}  // namespace
+}  // namespace rowan::proxy
