@@ -11,6 +11,8 @@ namespace rowan::cache {
 namespace {
 
 constexpr std::size_t max_wanted_loads = 1024;
+// Bytes of one system call: they are still in the processor's cache when their sums are verified.
+constexpr std::size_t max_run_bytes = 128u << 10;
 // Units kept after their load until the question is asked again: more than questions in flight.
 constexpr std::size_t max_loaded = 256;
 // A cache whose file was replaced is all damage: then one line in so many is enough.
@@ -47,6 +49,55 @@ Result<void> BlockCacheImpl::read(const BlockKey& key, std::uint32_t skip, ByteS
   ++counts_.hits;
   eviction_.touch(slot);
   return {};
+}
+
+Result<std::size_t> BlockCacheImpl::read_run(const BlockKey& first, std::uint32_t skip,
+                                             ByteSpan into) {
+  std::size_t of_first = std::min<std::size_t>(unit_size - skip, into.size());
+  if (into.size() > of_first && skip % sum_block == 0) {
+    Slot slot = index_.find(first);
+    SlotRun run = slot == UnitIndex::no_slot ? SlotRun() : find_run(slot, skip, into.size());
+    if (run.slots > 1 && read_slots(slot, run, skip, into.first(run.bytes))) return run.bytes;
+  }
+  // Alone: also whatever went wrong above is found and told here, if it is with this unit.
+  TRY_VOID(read(first, skip, into.first(of_first)));
+  return of_first;
+}
+
+// Units that were fetched together lie in slots side by side. Only whole blocks are taken, so that
+// their sums can be verified in place.
+BlockCacheImpl::SlotRun BlockCacheImpl::find_run(Slot slot, std::uint32_t skip,
+                                                 std::size_t wanted) const {
+  SlotRun run;
+  wanted = std::min(wanted, max_run_bytes);
+  const UnitIndex::Entry& first = index_[slot];
+  for (Slot at = slot; run.bytes < wanted && at < index_.slots(); ++at, skip = 0) {
+    const UnitIndex::Entry& entry = index_[at];
+    bool next = entry.used() && entry.object == first.object &&
+                entry.index == first.index + (at - slot) && entry.version() == first.version();
+    if (!next || entry.in_memory() || entry.length() <= skip) break;
+    std::size_t bytes = std::min<std::size_t>(entry.length() - skip, wanted - run.bytes);
+    if (bytes % sum_block != 0 && skip + bytes != entry.length()) break;
+    run.bytes += static_cast<std::uint32_t>(bytes);
+    ++run.slots;
+    if (entry.length() < unit_size) break;
+  }
+  return run;
+}
+
+// False if they are not all in the page cache, or damaged.
+bool BlockCacheImpl::read_slots(Slot slot, const SlotRun& run, std::uint32_t skip, ByteSpan into) {
+  Result<std::size_t> got = blocks_->read_cached(offset_of(slot) + skip, into);
+  if (!got || *got != into.size()) return false;
+  ByteView rest = into;
+  for (std::uint32_t i = 0; i < run.slots; ++i, skip = 0) {
+    ByteView bytes = rest.first(std::min<std::size_t>(unit_size - skip, rest.size()));
+    if (!index_[slot + i].sums.match(skip / sum_block, bytes)) return false;
+    rest = rest.subspan(bytes.size());
+  }
+  counts_.hits += run.slots;
+  for (std::uint32_t i = 0; i < run.slots; ++i) eviction_.touch(slot + i);
+  return true;
 }
 
 Result<void> BlockCacheImpl::read_disk(Slot slot, std::uint32_t skip, ByteSpan into) {

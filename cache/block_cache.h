@@ -55,6 +55,11 @@ class BlockCache {
   // dropped just now: counted). needs_load: on disk but not in memory; run take_load() and ask
   // again (the unit is pinned meanwhile). invalid: the unit is shorter than that.
   virtual Result<void> read(const BlockKey& key, std::uint32_t skip, ByteSpan into) = 0;
+  // The same from byte `skip` of a unit on and into the file's next units, as far as they can be
+  // had at one go. Returns the bytes copied, at least what `into` wants of the first unit; the
+  // errors are that one's.
+  virtual Result<std::size_t> read_run(const BlockKey& first, std::uint32_t skip,
+                                       ByteSpan into) = 0;
   virtual std::unique_ptr<Job> take_load() = 0;
 
   // What a miss saw; an offer is taken only if nothing was dropped since and the unit is still

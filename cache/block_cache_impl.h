@@ -110,6 +110,7 @@ class BlockCacheImpl final : public BlockCache {
     return index_.find(key) != UnitIndex::no_slot;
   }
   Result<void> read(const BlockKey& key, std::uint32_t skip, ByteSpan into) override;
+  Result<std::size_t> read_run(const BlockKey& first, std::uint32_t skip, ByteSpan into) override;
   std::unique_ptr<Job> take_load() override;
   Generation generation(const BlockKey&) const override { return generation_; }
   void offer(const BlockKey& key, ByteView bytes, Generation seen) override;
@@ -128,6 +129,12 @@ class BlockCacheImpl final : public BlockCache {
   };
 
   // Reading (block_cache.cc).
+  // Bytes [skip, skip + bytes) from the beginning of `slot`, and the slots they lie in.
+  struct SlotRun {
+    std::uint32_t slots = 0, bytes = 0;
+  };
+  SlotRun find_run(Slot slot, std::uint32_t skip, std::size_t wanted) const;
+  bool read_slots(Slot slot, const SlotRun& run, std::uint32_t skip, ByteSpan into);
   Result<void> read_disk(Slot slot, std::uint32_t skip, ByteSpan into);
   Result<void> read_aligned(Slot slot, std::uint32_t skip, ByteSpan into);
   Result<void> want_load(Slot slot);

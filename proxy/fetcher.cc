@@ -30,14 +30,18 @@ Task<Result<void>> Fetcher::read(cache::ObjectId file, std::uint64_t size, std::
   std::vector<Piece> cold, missing;
   for (std::size_t at = 0; at < into.size();) {
     auto skip = static_cast<std::uint32_t>((offset + at) % unit_size);
-    std::size_t count = std::min<std::size_t>(unit_size - skip, into.size() - at);
-    Piece piece{unit_of(offset + at), skip, into.subspan(at, count)};
-    at += count;
-    Result<void> done = blocks_.read(key(file, piece.index), piece.skip, piece.into);
-    if (done) ++stats_.hits;
-    else if (done.failed_with(Errc::needs_load)) cold.push_back(piece);
-    else if (done.failed_with(Errc::not_found)) missing.push_back(piece);
-    else co_return done;
+    Piece piece{unit_of(offset + at), skip, into.subspan(at)};
+    Result<std::size_t> got = blocks_.read_run(key(file, piece.index), piece.skip, piece.into);
+    if (got) {
+      stats_.hits += (skip + *got + unit_size - 1) / unit_size;
+      at += *got;
+      continue;
+    }
+    piece.into = piece.into.first(std::min<std::size_t>(unit_size - skip, piece.into.size()));
+    at += piece.into.size();
+    if (got.failed_with(Errc::needs_load)) cold.push_back(piece);
+    else if (got.failed_with(Errc::not_found)) missing.push_back(piece);
+    else co_return std::move(got).error();
   }
   if (!cold.empty()) {
     std::optional<Error> failure;

@@ -21,8 +21,9 @@ namespace {
 constexpr std::size_t staging_size = 64u << 10;
 // Up to here a record waits in the staging buffer, and a fragment's rest is read through it.
 constexpr std::size_t small_size = 16u << 10;
+// Room for a record of which less than `trusted_size` has come.
 constexpr std::size_t first_capacity = 64u << 10;
-constexpr std::size_t growth = 4;
+constexpr std::size_t trusted_size = 32u << 10;
 
 constexpr std::uint32_t last_fragment = 0x8000'0000u;
 
@@ -120,13 +121,12 @@ Error RecordReader::refuse(Error error) {
   return *error_;
 }
 
-// Room for `wanted` bytes: more than that only in proportion to what has come, and never beyond
-// what the fragment announced.
+// Room for `wanted` bytes. A peer that has sent a good part is believed what it announced, so that
+// a large record is not copied from buffer to buffer as it grows.
 void RecordReader::make_room(std::size_t wanted) {
   if (wanted <= record_.capacity()) return;
   std::size_t announced = record_.size() + remaining_;
-  std::size_t generous = std::max(first_capacity, wanted * growth);
-  record_.reserve(std::max(wanted, std::min(announced, generous)));
+  record_.reserve(wanted >= trusted_size ? announced : std::min(announced, first_capacity));
 }
 
 void RecordReader::append_staged() {

@@ -7,9 +7,9 @@
 //     while (auto record = next()) serve it      // stop here to push back: nothing is read then
 //   }
 //
-// Memory follows the bytes that really came (at most four times as many, from 64 KiB on), never a
-// length that was only announced. The first error is final: the stream has lost its frame, so the
-// connection must go.
+// A length that was only announced takes no memory: 64 KiB until half of that has come, then what
+// the fragment needs, within the limit. The first error is final: the stream has lost its frame, so
+// the connection must go.
 #pragma once
 
 #include <array>

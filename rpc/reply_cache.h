@@ -49,7 +49,8 @@ constexpr bool is_remembered(nfs3::Procedure procedure) {
 struct CallKey {
   std::uint32_t xid = 0;
   std::uint32_t length = 0;    // of the arguments
-  std::uint64_t checksum = 0;  // of procedure, credentials and arguments (XXH3)
+  // Of procedure, credentials and arguments; of long arguments, their first and last 2 KiB (XXH3).
+  std::uint64_t checksum = 0;
   std::array<std::byte, 16> ip{};
   friend bool operator==(const CallKey&, const CallKey&) = default;
 };

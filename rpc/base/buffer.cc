@@ -1,5 +1,6 @@
 #include "rpc/base/buffer.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdlib>
@@ -9,15 +10,23 @@
 
 #include "rpc/base/check.h"
 
-// Size classes are powers of two from 256 bytes to 2 MiB (a record of 1 MiB and its headers). Each
-// thread keeps at most `kept_bytes` per class, so a burst does not stay in memory for ever.
+// Size classes are powers of two from 256 bytes to 2 MiB, and one for a record of 1 MiB with its
+// headers. Each thread keeps at most `kept_bytes` of a class, and `kept_large_bytes` of the large
+// ones together, so a burst does not stay in memory for ever. Large ones are worth keeping: a fresh
+// one costs a page fault every 4 KiB, more than copying its contents does.
 
 namespace rowan {
 namespace {
 
 constexpr int smallest_shift = 8;
-constexpr int largest_shift = 21;
+constexpr std::size_t mebibyte = 1u << 20;
+constexpr std::size_t record_capacity = mebibyte + (64u << 10);
+constexpr std::size_t largest_capacity = 2 * mebibyte;
+constexpr std::size_t record_class = 13;  // after those from 2^8 to 2^20
+constexpr std::size_t classes = record_class + 2;
+constexpr std::size_t large_capacity = 128u << 10;
 constexpr std::size_t kept_bytes = 4u << 20;
+constexpr std::size_t kept_large_bytes = 32u << 20;
 
 // Set when this thread's pool is destroyed: buffers in statics and thread-locals may live a little
 // longer and then go to free(). Trivial, so it can still be read by then.
@@ -40,40 +49,48 @@ class Pool {
     }
   }
 
-  std::byte* take(int shift) {
-    auto& list = free_[shift - smallest_shift];
-    if (!list.empty()) {
-      std::byte* block = list.back();
-      list.pop_back();
-      return block;
-    }
-    return fresh(std::size_t{1} << shift);
+  // `capacity` is that of a class.
+  std::byte* take(std::size_t capacity) {
+    auto& list = free_[class_of(capacity)];
+    if (list.empty()) return fresh(capacity);
+    std::byte* block = list.back();
+    list.pop_back();
+    if (capacity >= large_capacity) large_bytes_ -= capacity;
+    return block;
   }
 
-  void give(std::byte* block, int shift) {
-    auto& list = free_[shift - smallest_shift];
-    if ((list.size() + 1) << shift > kept_bytes) {
+  void give(std::byte* block, std::size_t capacity) {
+    auto& list = free_[class_of(capacity)];
+    bool large = capacity >= large_capacity;
+    std::size_t kept = large ? large_bytes_ : list.size() * capacity;
+    if (kept + capacity > (large ? kept_large_bytes : kept_bytes)) {
       std::free(block);
       return;
     }
+    if (large) large_bytes_ += capacity;
     list.push_back(block);
   }
 
  private:
-  std::array<std::vector<std::byte*>, largest_shift - smallest_shift + 1> free_;
+  static std::size_t class_of(std::size_t capacity) {
+    if (capacity > mebibyte) return capacity == record_capacity ? record_class : record_class + 1;
+    return static_cast<std::size_t>(std::bit_width(capacity >> (smallest_shift + 1)));
+  }
+
+  std::array<std::vector<std::byte*>, classes> free_;
+  std::size_t large_bytes_ = 0;
 };
 
 thread_local Pool pool;
 
-int shift_for(std::size_t size) {
-  int shift = std::bit_width(size - 1);
-  return shift < smallest_shift ? smallest_shift : shift;
+std::size_t capacity_for(std::size_t size) {
+  if (size > mebibyte && size <= record_capacity) return record_capacity;
+  return std::max(std::bit_ceil(size), std::size_t{1} << smallest_shift);
 }
 
 std::byte* allocate(std::size_t size, std::size_t& capacity) {
-  int shift = shift_for(size);
-  capacity = std::size_t{1} << shift;
-  if (shift <= largest_shift && !pool_gone) return pool.take(shift);
+  capacity = capacity_for(size);
+  if (capacity <= largest_capacity && !pool_gone) return pool.take(capacity);
   return fresh(capacity);
 }
 
@@ -108,9 +125,8 @@ void Buffer::reserve(std::size_t capacity) {
 
 void Buffer::release() {
   if (data_ == nullptr) return;
-  int shift = shift_for(capacity_);
-  if (shift <= largest_shift && !pool_gone) {
-    pool.give(data_, shift);
+  if (capacity_ <= largest_capacity && !pool_gone) {
+    pool.give(data_, capacity_);
   } else {
     std::free(data_);
   }

@@ -63,6 +63,101 @@ TEST_CASE("any part of a unit can be read, from memory and from disk") {
   }
 }
 
+namespace {
+
+// The file's bytes from `offset` on as read_run() gives them, piece by piece; counts the calls.
+std::vector<std::byte> read_file(CacheBench& bench, std::uint64_t offset, std::size_t size,
+                                 int& calls) {
+  std::vector<std::byte> into(size);
+  for (std::size_t at = 0; at < size; ++calls) {
+    BlockKey key = key_of(4, static_cast<std::uint32_t>((offset + at) / unit_size));
+    auto skip = static_cast<std::uint32_t>((offset + at) % unit_size);
+    auto got = bench.cache().read_run(key, skip, ByteSpan(into).subspan(at));
+    REQUIRE(got);
+    REQUIRE(*got >= std::min<std::size_t>(unit_size - skip, size - at));
+    at += *got;
+  }
+  return into;
+}
+
+// 20 units and a bit of object 4, and neighbours that must never be taken for its units.
+std::vector<std::byte> offer_file(CacheBench& bench) {
+  auto file = unit_bytes(1, 20 * unit_size + 5000);
+  for (std::uint32_t index = 0; index <= 20; ++index) {
+    std::size_t at = std::size_t{index} * unit_size;
+    bench.offer(key_of(4, index),
+                ByteView(file).subspan(at, std::min<std::size_t>(unit_size, file.size() - at)));
+  }
+  bench.offer(key_of(5, 21), unit_bytes(2));
+  return file;
+}
+
+}  // namespace
+
+TEST_CASE("a run of units is read at one go, from any byte to any byte") {
+  CacheBench bench;
+  auto file = offer_file(bench);
+  for (bool written : {false, true}) {
+    if (written) bench.finish_jobs();
+    for (std::size_t from : {0u, 1u, 4096u, 16383u, 16384u, 12288u, 300'000u}) {
+      for (std::size_t size : {1u, 4096u, 16384u, 20'000u, 32768u, 65'536u, 262'144u, 332'680u}) {
+        if (from + size > file.size()) continue;
+        int calls = 0;
+        auto got = read_file(bench, from, size, calls);
+        REQUIRE(std::equal(got.begin(), got.end(), file.begin() + from));
+        if (written && from == 0 && size == 262'144) CHECK(calls == 2);
+      }
+    }
+  }
+  std::uint64_t hits = bench.cache().usage().hits;
+  int calls = 0;
+  read_file(bench, 0, 4 * unit_size, calls);
+  CHECK(bench.cache().usage().hits == hits + 4);
+}
+
+TEST_CASE("a damaged unit within a run is the only one that is lost") {
+  CacheBench bench;
+  auto file = offer_file(bench);
+  bench.finish_jobs();
+  bench.flip_bit_of_block(3 * 4 + 1);
+  std::vector<std::byte> into(8 * unit_size);
+  std::vector<std::uint32_t> lost;
+  for (std::uint32_t index = 0; index < 8;) {
+    auto got = bench.cache().read_run(key_of(4, index), 0,
+                                      ByteSpan(into).subspan(std::size_t{index} * unit_size));
+    if (got) {
+      index += static_cast<std::uint32_t>(*got / unit_size);
+    } else {
+      REQUIRE(got.failed_with(Errc::not_found));
+      lost.push_back(index++);
+    }
+  }
+  REQUIRE(lost.size() == 1);
+  std::size_t begin = lost[0] * std::size_t{unit_size};
+  CHECK(std::equal(into.begin(), into.begin() + begin, file.begin()));
+  CHECK(std::equal(into.begin() + begin + unit_size, into.end(), file.begin() + begin + unit_size));
+  CHECK(bench.cache().usage().damaged == 1);
+}
+
+TEST_CASE("a run that is not in the page cache asks for the load of its first unit") {
+  CacheBench bench;
+  auto file = offer_file(bench);
+  bench.finish_jobs();
+  bench.faults().cold = true;
+  std::vector<std::byte> into(4 * unit_size);
+  REQUIRE(bench.cache().read_run(key_of(4), 0, into).failed_with(Errc::needs_load));
+  auto job = bench.cache().take_load();
+  REQUIRE(job != nullptr);
+  REQUIRE(bench.cache().take_load() == nullptr);
+  REQUIRE(bench.cache().read_run(key_of(6), 0, into).failed_with(Errc::not_found));
+  job->run();
+  bench.cache().complete(std::move(job));
+  auto got = bench.cache().read_run(key_of(4), 0, into);
+  REQUIRE(got);
+  CHECK(*got == unit_size);
+  CHECK(std::equal(into.begin(), into.begin() + unit_size, file.begin()));
+}
+
 TEST_CASE(
     "a flipped bit is found by whoever reads that block, counted, and the unit is fetched again") {
   CacheBench bench;

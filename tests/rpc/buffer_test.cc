@@ -2,6 +2,7 @@
 
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/support/catch.h"
 
@@ -32,6 +33,26 @@ TEST_CASE("a buffer that grows keeps its bytes") {
   CHECK(as_text(buffer.view()) == "some bytes");
   Buffer moved = std::move(buffer);
   CHECK(as_text(moved.view()) == "some bytes");
+}
+
+TEST_CASE("a record of a mebibyte and its headers takes little more than that") {
+  CHECK(Buffer((1 << 20) + 4096).capacity() < (1 << 20) + (128 << 10));
+  CHECK(Buffer(1 << 20).capacity() == 1 << 20);
+  CHECK(Buffer((1 << 20) + (64 << 10) + 1).capacity() == 2 << 20);
+}
+
+TEST_CASE("every size gives room for itself, again from the pool, and bounds what the pool keeps") {
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t size : {1u, 255u, 256u, 257u, 4096u, 131'072u, 131'073u, 1u << 20,
+                             (1u << 20) + 1, (2u << 20) - 1, 2u << 20, (2u << 20) + 1}) {
+      Buffer buffer(size);
+      REQUIRE(buffer.capacity() >= size);
+      buffer.data()[0] = buffer.data()[size - 1] = std::byte{1};  // a sanitizer knows its end
+      if (size >= 4096) CHECK(reinterpret_cast<std::uintptr_t>(buffer.data()) % 4096 == 0);
+    }
+  }
+  std::vector<Buffer> many;
+  for (int i = 0; i < 100; ++i) many.emplace_back(1 << 20);
 }
 
 }  // namespace

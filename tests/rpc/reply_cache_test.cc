@@ -77,6 +77,30 @@ TEST_CASE("the key differs in xid, address, credentials, procedure, arguments, n
   CHECK_FALSE(changed([](CallContext&) {}));
 }
 
+TEST_CASE("of long arguments, as those of a WRITE, both ends and the length count") {
+  std::string data(1 << 20, 'd');
+  auto of = [](const std::string& arguments) {
+    return call_key(caller(1), Procedure::write, as_bytes(arguments));
+  };
+  CallKey same = of(data);
+  CHECK(of(std::string(data)) == same);
+  std::size_t size = data.size();
+  for (std::size_t place : {std::size_t{0}, std::size_t{2047}, size - 2048, size - 1}) {
+    std::string other = data;
+    other[place] = 'e';
+    CHECK_FALSE(of(other) == same);
+  }
+  CHECK_FALSE(of(data + "d") == same);
+  // Up to 4 KiB every byte does.
+  std::string small(4096, 's');
+  CallKey whole = of(small);
+  for (std::size_t place = 0; place < small.size(); ++place) {
+    small[place] = 't';
+    REQUIRE_FALSE(of(small) == whole);
+    small[place] = 's';
+  }
+}
+
 Task<void> joiner(ReplyCache& cache, ReplyCache::Ticket ticket, std::vector<std::string>& replies) {
   Signal& finished = cache.join(ticket);
   co_await finished.wait();
