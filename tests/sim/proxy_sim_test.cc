@@ -2,13 +2,12 @@
 // users, one at a time and several at once, with a slow and failing image, a store that must load
 // and sometimes puts off, disk jobs in any order, and power cuts between and in the middle of
 // operations.
-//
-// ROWAN_SIM_SEEDS=N runs N seeds; ROWAN_SIM_SEED=S only that one.
 #include <algorithm>
-#include <cstdlib>
 #include <numeric>
 
 #include "tests/sim/proxy_world.h"
+#include "tests/support/seeds.h"
+
 #include "tests/support/catch.h"
 
 using namespace rowan;
@@ -117,37 +116,65 @@ class Simulation {
                                  const std::vector<Outcome>& outcomes, const Lines& lines) {
     std::vector<std::size_t> order(operations.size());
     std::iota(order.begin(), order.end(), 0u);
+    const unsigned all = 1u << operations.size();
     do {
-      // Those without a reply may have happened or not.
-      for (unsigned skipped = 0; skipped < (1u << operations.size()); ++skipped) {
-        auto model = play(operations, outcomes, order, skipped);
-        std::map<std::string, ModelId> ids;
-        if (model && dump_model(*model, ids) == lines) return model;
+      // Those without a reply may have happened or not; or they had happened, others saw it, and
+      // the power cut undid them.
+      for (unsigned lost = 0; lost < all; ++lost) {
+        for (unsigned shown = 0; shown < all; ++shown) {
+          if ((shown & ~lost) != 0) continue;
+          auto model = play(operations, outcomes, order, {lost, shown});
+          std::map<std::string, ModelId> ids;
+          if (model && dump_model(*model, ids) == lines) return model;
+        }
       }
     } while (std::next_permutation(order.begin(), order.end()));
     return std::nullopt;
   }
 
+  // Bits by operation: not there in the end, and of these, seen by others before.
+  struct Fate {
+    unsigned lost = 0, shown = 0;
+  };
+
   std::optional<ModelFs> play(const std::vector<Operation>& operations,
                               const std::vector<Outcome>& outcomes,
-                              const std::vector<std::size_t>& order, unsigned skipped) {
-    ModelFs model = world_.model;
+                              const std::vector<std::size_t>& order, Fate fate) {
+    ModelFs kept = world_.model, seen = world_.model;
     for (std::size_t i : order) {
-      const Outcome& seen = outcomes[i];
-      bool skip = (skipped & (1u << i)) != 0;
-      bool nothing = seen.replied && seen.status == Status::jukebox;
-      if (skip && seen.replied) return std::nullopt;
-      if (skip || nothing) continue;
-      Outcome expected = do_to_model(model, operations[i]);
-      // A READ is not atomic against a WRITE at the same time; its bytes are compared when it is
-      // alone.
-      Outcome compared = seen;
-      compared.bytes = expected.bytes;
-      compared.eof = expected.eof;
-      if (seen.replied && !agree(operations[i], expected, compared, world_.handles))
-        return std::nullopt;
+      const Outcome& outcome = outcomes[i];
+      const bool lost = (fate.lost >> i & 1) != 0, shown = (fate.shown >> i & 1) != 0;
+      if (lost && outcome.replied) return std::nullopt;
+      if (shown) do_to_model(seen, operations[i]);
+      if (lost || (outcome.replied && outcome.status == Status::jukebox)) continue;
+      const ModelFs before = kept;
+      const bool explained = explains(kept, operations[i], outcome);
+      const bool explained_by_lost = explains(seen, operations[i], outcome);
+      if (explained) continue;
+      // What changes something is kept, and with it all that it built upon. Only an answer may come
+      // from what is lost.
+      const bool changed = outcome.status == Status::ok && changes_names_or_data(operations[i]);
+      if (!explained_by_lost || changed) return std::nullopt;
+      kept = before;
     }
-    return model;
+    return kept;
+  }
+
+  // Does the operation to the model, and compares.
+  bool explains(ModelFs& model, const Operation& operation, const Outcome& outcome) {
+    const Outcome expected = do_to_model(model, operation);
+    // A READ is not atomic against a WRITE at the same time; its bytes are compared when it is
+    // alone.
+    Outcome compared = outcome;
+    compared.bytes = expected.bytes;
+    compared.eof = expected.eof;
+    return !outcome.replied || agree(operation, expected, compared, world_.handles);
+  }
+
+  static bool changes_names_or_data(const Operation& operation) {
+    using Kind = Operation::Kind;
+    return operation.kind != Kind::lookup && operation.kind != Kind::access &&
+           operation.kind != Kind::read && operation.kind != Kind::readlink;
   }
 
   // Learns the handles of objects whose creation nobody was told of.
@@ -208,18 +235,10 @@ class Simulation {
   std::vector<ModelFs> durable_;
 };
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 using MakeStores = std::unique_ptr<StoreMaker> (*)(std::uint64_t);
 
 void run_seeds(MakeStores make_stores) {
-  std::uint64_t only = number_from("ROWAN_SIM_SEED", 0);
-  std::uint64_t seeds = only != 0 ? 1 : number_from("ROWAN_SIM_SEEDS", 50);
-  for (std::uint64_t i = 0; i < seeds; ++i) {
-    std::uint64_t seed = only != 0 ? only : i + 1;
+  for (const std::uint64_t seed : test::seeds(50)) {
     INFO("again with ROWAN_SIM_SEED=" << seed);
     Simulation simulation(seed, make_stores(seed));
     simulation.run(120);

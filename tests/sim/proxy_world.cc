@@ -354,6 +354,8 @@ void World::dump_directory(const std::string& path, const nfs3::Handle& director
     for (nfs3::DirEntry& entry : res.entries) entries.push_back(std::move(entry));
   }
   for (const nfs3::DirEntry& entry : entries) {
+    // The root is nobody's entry but its own.
+    if (entry.name == "." && path.empty()) lines[path] = describe_object(entry);
     if (entry.name == "." || entry.name == "..") continue;
     std::string child = path + "/" + entry.name;
     CHECK(lines.find(child) == lines.end());  // each name once
@@ -408,7 +410,9 @@ void dump_model_directory(const test::ModelFs& model, const std::string& path, M
 
 std::map<std::string, std::string> dump_model(const test::ModelFs& model,
                                               std::map<std::string, ModelId>& by_path) {
-  std::map<std::string, std::string> lines;
+  const ModelObject& root = *model.find(test::model_root);
+  std::map<std::string, std::string> lines{{"", line(root, root.content.size())}};
+  by_path[""] = test::model_root;
   dump_model_directory(model, "", test::model_root, lines, by_path);
   return lines;
 }
