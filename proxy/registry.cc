@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "proxy/access_list.h"
+#include "rpc/base/log.h"
 
 namespace rowan::proxy {
 namespace {
@@ -64,6 +65,15 @@ std::string listed(const std::vector<std::string>& names) {
     text += (i == 0 ? "" : ", ") + quoted(names[i]);
   if (names.size() > shown) text += " and " + std::to_string(names.size() - shown) + " more";
   return text;
+}
+
+// What was retired is gone for good, whether or not its files can be removed now: the next removal
+// and the next start try again.
+void clear_away(cache::Directory& parent) {
+  Result<void> swept = StateDir::sweep(parent);
+  if (swept) return;
+  log(Level::warn, "state.not_swept",
+      {{"directory", parent.path()}, {"error", to_string(swept.error())}});
 }
 
 // Reads every entry's record; `decode` gives the record, whose name must be the directory's.
@@ -213,7 +223,8 @@ Result<void> Registry::remove_image(const ImageName& name) {
   images_.erase(name.name);
   std::erase_if(damaged_images_,
                 [&](const DamagedEntry& entry) { return entry.name == name.name; });
-  return StateDir::sweep(state_.images());
+  clear_away(state_.images());
+  return {};
 }
 
 Result<void> Registry::check_new_appliance(const NewAppliance& wanted) const {
@@ -265,7 +276,8 @@ Result<void> Registry::remove_appliance(std::string_view name) {
   TRY_VOID(StateDir::retire(state_.appliances(), name));
   appliances_.erase(std::string(name));
   std::erase_if(damaged_appliances_, [&](const DamagedEntry& entry) { return entry.name == name; });
-  return StateDir::sweep(state_.appliances());
+  clear_away(state_.appliances());
+  return {};
 }
 
 Result<std::unique_ptr<cache::Directory>> Registry::image_catalog(std::string_view name) {

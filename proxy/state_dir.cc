@@ -78,6 +78,15 @@ Result<void> remove_below(cache::Directory& parent, std::string_view name, int d
   return parent.remove(name);
 }
 
+// If the disk does not say that it has the new name, the old one is put back, so that what failed
+// can be tried again. Which of the two the next start finds is open then, as it is after a crash.
+Result<void> rename_durably(cache::Directory& parent, std::string_view from, std::string_view to) {
+  TRY_VOID(parent.rename(from, to));
+  Result<void> synced = parent.sync();
+  if (!synced) (void)parent.rename(to, from);
+  return synced;
+}
+
 }  // namespace
 
 Result<void> write_record(cache::Directory& directory, std::string_view name,
@@ -138,15 +147,13 @@ Result<std::unique_ptr<cache::Directory>> StateDir::draft(cache::Directory& pare
 }
 
 Result<void> StateDir::publish(cache::Directory& parent, std::string_view name) {
-  TRY_VOID(parent.rename(join(draft_prefix, name), name));
-  return parent.sync();
+  return rename_durably(parent, join(draft_prefix, name), name);
 }
 
 Result<void> StateDir::retire(cache::Directory& parent, std::string_view name) {
   std::string hidden = join(retired_prefix, name);
   TRY_VOID(remove_tree(parent, hidden));
-  TRY_VOID(parent.rename(name, hidden));
-  return parent.sync();
+  return rename_durably(parent, name, hidden);
 }
 
 Result<void> StateDir::sweep(cache::Directory& parent) {

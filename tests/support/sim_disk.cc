@@ -173,7 +173,7 @@ struct SimState {
 
 namespace {
 
-class SimFile final : public File {
+class SimFile : public File {
  public:
   SimFile(SimState& state, std::shared_ptr<Inode> inode, std::string path, bool writable)
       : state_(state), inode_(std::move(inode)), path_(std::move(path)), writable_(writable) {}
@@ -264,23 +264,16 @@ class SimFile final : public File {
   bool writable_;
 };
 
-class SimLock final : public File {
+class SimLock final : public SimFile {
  public:
-  SimLock(std::shared_ptr<Folder> folder, std::string name)
-      : folder_(std::move(folder)), name_(std::move(name)) {
+  SimLock(SimState& state, std::shared_ptr<Inode> inode, std::shared_ptr<Folder> folder,
+          std::string name, std::string path)
+      : SimFile(state, std::move(inode), std::move(path), true),
+        folder_(std::move(folder)),
+        name_(std::move(name)) {
     folder_->locks.insert(name_);
   }
   ~SimLock() override { folder_->locks.erase(name_); }
-  Result<std::size_t> read_at(std::uint64_t, ByteSpan) const override { return std::size_t{0}; }
-  Result<std::size_t> read_cached(std::uint64_t, ByteSpan) const override { return std::size_t{0}; }
-  Result<void> write_at(std::uint64_t, ByteView) override { return Errc::io; }
-  Result<void> write_gather(std::uint64_t, std::span<const ByteView>) override { return Errc::io; }
-  Result<void> sync() override { return {}; }
-  Result<std::uint64_t> size() const override { return std::uint64_t{0}; }
-  Result<void> truncate(std::uint64_t) override { return Errc::io; }
-  Result<void> punch(std::uint64_t, std::uint64_t) override { return Errc::io; }
-  Result<void> allocate(std::uint64_t) override { return Errc::io; }
-  Result<std::uint64_t> allocated_bytes() const override { return std::uint64_t{0}; }
 
  private:
   std::shared_ptr<Folder> folder_;
@@ -351,6 +344,10 @@ class SimDirectory final : public Directory {
     if (!is_name(from) || !is_name(to)) return Error(Errc::invalid, path_);
     const auto at = folder_->live.find(from);
     if (at == folder_->live.end()) return Error(Errc::not_found, child(from));
+    const auto replaced = folder_->live.find(to);
+    if (replaced != folder_->live.end() && replaced->second.folder &&
+        !replaced->second.folder->live.empty())
+      return Error(Errc::not_empty, child(to));
     if (auto failed = state_.step("rename", child(from))) return std::move(*failed);
     const Entry entry = at->second;
     folder_->change({std::string(from), std::string(to), entry});
@@ -375,7 +372,9 @@ class SimDirectory final : public Directory {
   Result<std::unique_ptr<File>> lock(std::string_view name) override {
     if (!is_name(name)) return Error(Errc::invalid, path_ + "/" + std::string(name));
     if (folder_->locks.contains(name)) return Error(Errc::busy, child(name) + " is locked");
-    return std::unique_ptr<File>(std::make_unique<SimLock>(folder_, std::string(name)));
+    TRY_VOID(open(name, OpenMode::create));
+    return std::unique_ptr<File>(std::make_unique<SimLock>(
+        state_, folder_->live.find(name)->second.file, folder_, std::string(name), child(name)));
   }
 
   const std::string& path() const override { return path_; }
