@@ -4,10 +4,10 @@
 //   rowan-link --listen 127.0.0.1:9000 --to 127.0.0.1:2049 --rtt-ms 40 --mbit 50
 //
 // Every byte takes half the round trip; all connections share one rate in each direction. Setting
-// up a TCP connection costs no round trip, loss and jitter are not modelled. Commands come as lines
-// on standard input or as signals: stall / resume (SIGUSR1 changes between them), reset (SIGUSR2:
-// every connection ends with RST), stats, quit (SIGTERM, SIGINT). The last line printed is the
-// statistics.
+// up a TCP connection costs no round trip. --jitter-ms and --loss make the link rough, with the
+// luck that --seed gives. Commands come as lines on standard input or as signals: stall / resume
+// (SIGUSR1 changes between them), reset (SIGUSR2: every connection ends with RST), stats, quit
+// (SIGTERM, SIGINT). The last line printed is the statistics.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -42,8 +42,21 @@ constexpr std::int64_t max_wait_nanoseconds = 999'999'999;
 
 struct Options {
   std::string listen = "127.0.0.1:0", to;
-  double rtt_ms = 0, mbit = 0;
+  double rtt_ms = 0, mbit = 0, jitter_ms = 0, loss_percent = 0;
+  std::uint64_t seed = 1;
 };
+
+Duration milliseconds(double count) { return Duration(static_cast<std::int64_t>(count * 1e6)); }
+
+Roughness roughness(const Options& o, int direction) {
+  // A sender notices a loss after a round trip, and waits at least this long (RFC 6298 says a
+  // second; Linux 200 ms).
+  constexpr double least_wait_ms = 200;
+  return {.jitter = milliseconds(o.jitter_ms),
+          .loss = o.loss_percent / 100,
+          .retransmission = milliseconds(std::max(least_wait_ms, o.rtt_ms)),
+          .seed = 2 * o.seed + static_cast<unsigned>(direction)};
+}
 
 Result<sockaddr_in> parse_address(const std::string& text) {
   auto colon = text.rfind(':');
@@ -81,7 +94,8 @@ class Emulator {
  public:
   Emulator(const Options& options, sockaddr_in to)
       : to_(to),
-        wires_{Wire(half_trip(options), bits(options)), Wire(half_trip(options), bits(options))},
+        wires_{Wire(half_trip(options), bits(options), roughness(options, 0)),
+               Wire(half_trip(options), bits(options), roughness(options, 1))},
         window_(window_of(options)) {}
 
   Result<void> listen(const sockaddr_in& address);
@@ -90,7 +104,7 @@ class Emulator {
 
  private:
   static Duration half_trip(const Options& o) {
-    return Duration(static_cast<std::int64_t>(o.rtt_ms * 1e6 / 2));
+    return milliseconds(o.rtt_ms / 2);
   }
   static std::uint64_t bits(const Options& o) { return static_cast<std::uint64_t>(o.mbit * 1e6); }
   static std::size_t window_of(const Options& o) {
@@ -366,6 +380,11 @@ int run_program(int argc, char** argv) {
       ->check(CLI::Range(0.0, 60000.0));
   app.add_option("--mbit", options.mbit, "10^6 bits per second in each direction; 0: no limit")
       ->check(CLI::Range(0.0, 100000.0));
+  app.add_option("--jitter-ms", options.jitter_ms, "Up to this much more, in each direction")
+      ->check(CLI::Range(0.0, 60000.0));
+  app.add_option("--loss", options.loss_percent, "Percent of 4 KiB segments that are lost")
+      ->check(CLI::Range(0.0, 100.0));
+  app.add_option("--seed", options.seed, "Of jitter and loss")->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

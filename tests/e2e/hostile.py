@@ -40,7 +40,7 @@ class Victim:
             self.data = client.lookup(self.root, b"data")[1]
             for offset in range(0, DATA_BYTES, 1 << 20):  # warm, so that growth means a leak
                 client.ask(wire.READ, wire.read_arguments(self.data, offset, 1 << 20))
-        self.memory = self.resident_kb()
+        self.memory = self.rowan.resident_kb()
 
     @property
     def port(self):
@@ -49,15 +49,11 @@ class Victim:
     def wire(self, **options):
         return Wire(self.port, **options)
 
-    def resident_kb(self):
-        with open(f"/proc/{self.rowan.child.process.pid}/status", encoding="ascii") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
     def is_well(self, after):
         with self.wire(timeout_s=5) as client:
             status = client.ask(wire.GETATTR, opaque(self.root)).status
         self.story.equal(f"after {after} others are served", status, wire.OK)
-        grown = self.resident_kb() - self.memory
+        grown = self.rowan.resident_kb() - self.memory
         self.story.check(f"after {after} memory has not grown without bound",
                          grown < MEMORY_GROWTH_KB, f"{grown} KiB more than at the start")
 
@@ -342,7 +338,7 @@ def exclusive_create(story, v):
     story.equal("retried", attempt(mine), wire.OK)
     story.equal("by somebody else", attempt(other), wire.EXIST)
     v.rowan.restart(crash=True)
-    v.memory = v.resident_kb()
+    v.memory = v.rowan.resident_kb()
     story.equal("retried after a crash", attempt(mine), wire.OK)
     story.equal("by somebody else after a crash", attempt(other), wire.EXIST)
 

@@ -88,5 +88,51 @@ TEST_CASE("large writes trickle in segments") {
   CHECK(pipe.arrived(at(one)).size() == segment_bytes);
 }
 
+TEST_CASE("jitter delays within its bound, and never lets bytes overtake each other") {
+  Wire wire(milliseconds(10), 0, {.jitter = milliseconds(5)});
+  Pipe pipe(10'000);
+  MonotonicTime last;
+  bool differs = false;
+  for (int i = 0; i < 1000; ++i) {
+    pipe.push(wire, at({}), "x");
+    auto due = *pipe.next_arrival();
+    CHECK((due >= at(milliseconds(10)) && due <= at(milliseconds(15))));
+    CHECK(due >= last);
+    differs = differs || due > at(milliseconds(10));
+    last = due;
+    REQUIRE(pipe.arrived(due) == "x");
+    pipe.consume(1);
+  }
+  CHECK(differs);
+}
+
+TEST_CASE("a share of the segments is lost and comes later; the same seed loses the same") {
+  Roughness rough{.loss = 0.1, .retransmission = milliseconds(200), .seed = 7};
+  Wire wire(Duration{}, 0, rough), twin(Duration{}, 0, rough);
+  int lost = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    auto due = wire.send(at({}), 1);
+    CHECK(due == twin.send(at({}), 1));
+    CHECK((due == at({}) || due == at(milliseconds(200))));
+    lost += due > at({});
+  }
+  CHECK((lost > 800 && lost < 1200));
+}
+
+TEST_CASE("behind a lost segment everything waits, the end too") {
+  Wire rough(Duration{}, 0, {.loss = 1, .retransmission = milliseconds(200)}), good(Duration{}, 0);
+  Pipe pipe(100);
+  pipe.push(rough, at({}), "a");
+  pipe.push(good, at({}), "b");
+  pipe.end(good, at({}));
+  CHECK(pipe.arrived(at(milliseconds(199))).empty());
+  REQUIRE(pipe.arrived(at(milliseconds(200))) == "a");
+  pipe.consume(1);
+  REQUIRE(pipe.arrived(at(milliseconds(200))) == "b");
+  pipe.consume(1);
+  CHECK_FALSE(pipe.end_arrived(at(milliseconds(199))));
+  CHECK(pipe.end_arrived(at(milliseconds(200))));
+}
+
 }  // namespace
 }  // namespace rowan::link

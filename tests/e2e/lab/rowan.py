@@ -18,20 +18,27 @@ def binary():
 
 
 class Rowan:
-    """`rowan serve` on loopback with a state directory of its own."""
+    """`rowan serve` on loopback with a state directory of its own.
 
-    def __init__(self, story, state=None, port=2049, options=(), name="rowan"):
+    Around it: `prefix`, words before it (a program that changes limits and then becomes it); `env`,
+    more environment; `listen`, an address (default 127.0.0.1)."""
+
+    def __init__(self, story, *, state=None, port=2049, options=(), name="rowan", **around):
         self.story, self.port, self.name = story, port, name
         self.state = state or story.directory(name)
         self.options = list(options)
+        self.prefix, self.env = list(around.pop("prefix", ())), around.pop("env", None)
+        self.listen = around.pop("listen", "127.0.0.1")
+        assert not around, around
         self.child = None
         self.start()
 
     def start(self):
         self.child = self.story.start(
-            self.name, [binary(), "serve", "--listen", f"127.0.0.1:{self.port}",
-                        "--state", self.state, *self.options])
-        self.child.wait_port(self.port)
+            self.name, [*self.prefix, binary(), "serve", "--listen", f"{self.listen}:{self.port}",
+                        "--state", self.state, *self.options], env=self.env)
+        if self.listen == "127.0.0.1":
+            self.child.wait_port(self.port)
         wait_until(self._answers, 20, f"{self.name}'s admin interface")
 
     def _answers(self):
@@ -83,6 +90,10 @@ class Rowan:
 
     def json(self, *arguments):
         return json.loads(self.command(*arguments, "--json"))
+
+    def resident_kb(self):
+        with open(f"/proc/{self.child.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
     def fetched_bytes(self):
         """Data fetched from all sources in this life of the daemon."""

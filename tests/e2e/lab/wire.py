@@ -9,7 +9,7 @@ MKDIR, SYMLINK, MKNOD, REMOVE, RMDIR, RENAME, LINK, READDIR, READDIRPLUS = range
 FSSTAT, FSINFO, PATHCONF, COMMIT = range(18, 22)
 
 OK, PERM, NOENT, IO, ACCES, EXIST, XDEV, NOTDIR, ISDIR, INVAL = 0, 1, 2, 5, 13, 17, 18, 20, 21, 22
-FBIG, NAMETOOLONG, STALE, BADHANDLE = 27, 63, 70, 10001
+FBIG, NOSPC, ROFS, NAMETOOLONG, STALE, BADHANDLE, JUKEBOX = 27, 28, 30, 63, 70, 10001, 10008
 
 SUCCESS, PROG_UNAVAIL, PROG_MISMATCH, PROC_UNAVAIL, GARBAGE_ARGS = range(5)
 LAST = 0x80000000
@@ -86,9 +86,9 @@ class Closed(Exception):
 class Wire:
     """One TCP connection. Every wait has a deadline (`timeout_s`, socket.timeout)."""
 
-    def __init__(self, port, timeout_s=10, source=None):
+    def __init__(self, port, timeout_s=10, source=None, host="127.0.0.1"):
         self.socket = socket.create_connection(
-            ("127.0.0.1", port), timeout_s, source_address=(source, 0) if source else None)
+            (host, port), timeout_s, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pending = b""
         self.xid = 0x10000
@@ -170,6 +170,20 @@ class Wire:
             return reply.status, None
         length, = struct.unpack_from(">I", reply.body, 4)
         return OK, reply.body[8:8 + length]
+
+    def read(self, handle, offset, count):
+        """(nfsstat3, bytes)"""
+        reply = self.ask(READ, read_arguments(handle, offset, count))
+        if reply.status != OK:
+            return reply.status, b""
+        has_attributes, = struct.unpack_from(">I", reply.body, 4)
+        at = 8 + 84 * has_attributes
+        length, = struct.unpack_from(">I", reply.body, at + 8)
+        return OK, reply.body[at + 12:at + 12 + length]
+
+    def write(self, handle, offset, data):
+        """nfsstat3 of a FILE_SYNC write."""
+        return self.ask(WRITE, write_arguments(handle, offset, data)).status
 
     def create(self, directory, name, **header):
         return self.ask(CREATE, create_arguments(directory, name), **header).status
