@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 
@@ -31,6 +32,7 @@
 #include "rpc/dispatcher.h"
 #include "rpc/rpcbind.h"
 #include "rpc/server.h"
+#include "rpc/socket_address.h"
 #include "rpc/udp_server.h"
 
 namespace rowan::proxy {
@@ -129,12 +131,19 @@ class Daemon {
     return {};
   }
 
-  // Without it clients must be told the port, nothing more: a warning.
+  // The first port of each family that is listened on. Without it clients must be told the port,
+  // nothing more: a warning.
   Task<void> register_ports() {
-    std::uint16_t port = bound_.front().port;
-    registered_ = {{nfs3::program, nfs3::version, false, port},
-                   {mount3::program, mount3::version, false, port},
-                   {mount3::program, mount3::version, true, port}};
+    registered_.clear();
+    for (bool ipv6 : {false, true}) {
+      auto first = std::find_if(bound_.begin(), bound_.end(), [ipv6](const PeerAddress& address) {
+        return (rpc::to_socket_address(address).family() == AF_INET6) == ipv6;
+      });
+      if (first == bound_.end()) continue;
+      registered_.push_back({nfs3::program, nfs3::version, false, first->port, ipv6});
+      registered_.push_back({mount3::program, mount3::version, false, first->port, ipv6});
+      registered_.push_back({mount3::program, mount3::version, true, first->port, ipv6});
+    }
     auto call = [this] { return rpc::register_with_rpcbind(registered_); };
     Result<void> done = co_await run_blocking(*disk_, loop_, std::move(call));
     if (done) co_return;

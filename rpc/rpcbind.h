@@ -13,8 +13,9 @@ namespace rowan::rpc {
 struct Registration {
   std::uint32_t program = 0;
   std::uint32_t version = 0;
-  bool udp = false;       // else TCP
-  std::uint16_t port = 0; // on all addresses
+  bool udp = false;        // else TCP
+  std::uint16_t port = 0;  // on all addresses
+  bool ipv6 = false;       // of IPv6, else of IPv4
 };
 
 // Registers each of them, replacing what is registered for the same program, version and transport:

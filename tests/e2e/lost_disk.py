@@ -1,4 +1,4 @@
-"""The disk below the state goes away, or may only be read: an honest error, no crash, nothing lost."""
+"""The disk below the state vanishes, or may only be read: an honest error, no crash, no loss."""
 
 import fcntl
 import os

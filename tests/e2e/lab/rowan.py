@@ -34,18 +34,21 @@ class Rowan:
         self.start()
 
     def start(self):
+        """Until it says that it serves; clients are let in earlier, and told to wait."""
+        log = os.path.join(self.story.directory("logs"), self.name)
+        said = os.path.getsize(log) if os.path.exists(log) else 0
         self.child = self.story.start(
             self.name, [*self.prefix, binary(), "serve", "--listen", f"{self.listen}:{self.port}",
                         "--state", self.state, *self.options], env=self.env)
-        if self.listen == "127.0.0.1":
-            self.child.wait_port(self.port)
-        wait_until(self._answers, 20, f"{self.name}'s admin interface")
+        wait_until(lambda: self._serves(said), 60, f"{self.name} to serve")
 
-    def _answers(self):
+    def _serves(self, said):
         if not self.child.running:
             raise LabError(f"{self.name} ended with status {self.child.process.returncode}\n"
                            + self.child.log_tail())
-        return self._try("status")[0] == 0
+        with open(self.child.log_path, "rb") as log:
+            log.seek(said)
+            return b"rowan: serving" in log.read()
 
     def kill(self):
         """As a crash does: SIGKILL, no farewell."""
