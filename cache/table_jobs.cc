@@ -12,7 +12,10 @@ void LoadJob::run() noexcept {
   if (!segment) {
     auto opened = directory->open(layout::segment(data->first.segment), OpenMode::write);
     if (!opened) {
-      loaded_data = std::move(opened).error();
+      // "Not found" would mean that there never was such data.
+      loaded_data = opened.failed_with(Errc::not_found)
+                        ? Error(Errc::corrupt, opened.error().detail + " is missing; restore it")
+                        : std::move(opened).error();
       return;
     }
     segment = std::move(*opened);

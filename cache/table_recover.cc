@@ -167,7 +167,15 @@ class Recovery {
     return Error(Errc::corrupt, directory_.path() + "/" + place(next_.at.segment, next_.at.block) +
                                     ": the journal ends before batch " +
                                     std::to_string(next_.first) + ", but batches up to " +
-                                    std::to_string(vouched_) + " were durable; restore the file");
+                                    std::to_string(vouched_) +
+                                    " were durable; what follows there, or " + later_segment() +
+                                    ", is damaged or missing: restore it");
+  }
+
+  // Where the journal may have gone on, if not in the same segment.
+  std::string later_segment() const {
+    const auto later = std::upper_bound(existing_.begin(), existing_.end(), next_.at.segment);
+    return later == existing_.end() ? "a later segment" : layout::segment(*later);
   }
 
   Result<void> look_for_vouchers() {

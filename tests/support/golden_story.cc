@@ -221,7 +221,8 @@ std::string catalog_difference(Catalog& catalog) {
   }
   auto absent =
       loading(catalog, [&] { return catalog.lookup(golden_version, image_root, "none"); });
-  if (!absent || *absent != no_object) return "a name that is absent is not known to be";
+  if (!absent) return "none: " + to_string(absent.error());
+  if (*absent != no_object) return "a name that is absent is not known to be";
   auto list = loading(catalog, [&] { return catalog.list(golden_version, image_root, 0, 100); });
   if (!list) return "listing: " + to_string(list.error());
   if (!list->complete || list->entries.size() != catalog_page().size()) return "another listing";
