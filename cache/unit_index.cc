@@ -96,15 +96,21 @@ Slot UnitIndex::find(const BlockKey& key) const {
   if (table_.empty()) return no_slot;
   auto version = find_version(key.version);
   if (!version) return no_slot;
-  std::uint64_t object = to_number(key.object);
-  std::size_t mask = table_.size() - 1;
-  for (std::size_t at = hash_of(object, *version, key.index) & mask;; at = (at + 1) & mask) {
-    if (table_[at] == 0) return no_slot;
-    Slot slot = table_[at] - 1;
-    const Entry& entry = entries_[slot];
-    if (entry.object == object && entry.index == key.index && entry.version() == *version)
-      return slot;
+  if (Slot next = last_slot_ + 1; next < slots() && holds(next, key, *version)) {
+    return last_slot_ = next;
   }
+  std::size_t mask = table_.size() - 1;
+  std::size_t at = hash_of(to_number(key.object), *version, key.index) & mask;
+  for (;; at = (at + 1) & mask) {
+    if (table_[at] == 0) return no_slot;
+    if (Slot slot = table_[at] - 1; holds(slot, key, *version)) return last_slot_ = slot;
+  }
+}
+
+bool UnitIndex::holds(Slot slot, const BlockKey& key, std::uint32_t version) const {
+  const Entry& entry = entries_[slot];
+  return entry.object == to_number(key.object) && entry.index == key.index &&
+         entry.version() == version && entry.used();
 }
 
 void UnitIndex::place(Slot slot) {

@@ -92,6 +92,7 @@ class UnitIndex {
   std::optional<std::uint32_t> intern_version(VersionId id);
   static std::uint64_t hash_of(std::uint64_t object, std::uint32_t version, std::uint32_t index);
   std::uint64_t home_of(Slot slot) const { return hash(slot) & (table_.size() - 1); }
+  bool holds(Slot slot, const BlockKey& key, std::uint32_t version) const;
   void place(Slot slot);
   void rehash(std::size_t buckets);
 
@@ -101,6 +102,7 @@ class UnitIndex {
   std::vector<Version> versions_;
   std::unordered_map<std::uint64_t, std::uint32_t> version_numbers_;
   // of the last find: most reads of a moment are of one version
+  mutable Slot last_slot_ = 0;   // of the last find: the file's next unit is often in the next one
   mutable VersionId last_version_{};
   mutable std::uint32_t last_number_ = 0;
 };

@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "rpc/base/check.h"
+#include "rpc/base/large_blocks.h"
 
 // Size classes are powers of two from 256 bytes to 2 MiB, and one for a record of 1 MiB with its
 // headers. Each thread keeps at most `kept_bytes` of a class, and `kept_large_bytes` of the large
-// ones together, so a burst does not stay in memory for ever. Large ones are worth keeping: a fresh
-// one costs a page fault every 4 KiB, more than copying its contents does.
+// ones together, so a burst does not stay in memory for ever. Large ones are worth keeping: to fill
+// a fresh one with zeros costs the system as much as copying its contents costs us.
 
 namespace rowan {
 namespace {
@@ -21,10 +22,9 @@ namespace {
 constexpr int smallest_shift = 8;
 constexpr std::size_t mebibyte = 1u << 20;
 constexpr std::size_t record_capacity = mebibyte + (64u << 10);
-constexpr std::size_t largest_capacity = 2 * mebibyte;
+constexpr std::size_t largest_capacity = large_blocks::largest;
 constexpr std::size_t record_class = 13;  // after those from 2^8 to 2^20
 constexpr std::size_t classes = record_class + 2;
-constexpr std::size_t large_capacity = 128u << 10;
 constexpr std::size_t kept_bytes = 4u << 20;
 constexpr std::size_t kept_large_bytes = 32u << 20;
 
@@ -32,20 +32,34 @@ constexpr std::size_t kept_large_bytes = 32u << 20;
 // longer and then go to free(). Trivial, so it can still be read by then.
 thread_local bool pool_gone = false;
 
+// One of the large classes.
+bool is_large(std::size_t capacity) {
+  return capacity >= large_blocks::smallest && capacity <= largest_capacity;
+}
+
 // Buffers of a page and more start on a page, so that they can be written past the page cache.
 std::byte* fresh(std::size_t capacity) {
+  if (is_large(capacity)) return large_blocks::take(capacity);
   constexpr std::size_t page = 4096;
   void* block = capacity < page ? std::malloc(capacity) : std::aligned_alloc(page, capacity);
   if (block == nullptr) throw std::bad_alloc();
   return static_cast<std::byte*>(block);
 }
 
+void discard(std::byte* block, std::size_t capacity) {
+  if (is_large(capacity)) {
+    large_blocks::give(block, capacity);
+  } else {
+    std::free(block);
+  }
+}
+
 class Pool {
  public:
   ~Pool() {
     pool_gone = true;
-    for (auto& list : free_) {
-      for (std::byte* block : list) std::free(block);
+    for (std::size_t i = 0; i < classes; ++i) {
+      for (std::byte* block : free_[i]) discard(block, capacity_of(i));
     }
   }
 
@@ -55,16 +69,16 @@ class Pool {
     if (list.empty()) return fresh(capacity);
     std::byte* block = list.back();
     list.pop_back();
-    if (capacity >= large_capacity) large_bytes_ -= capacity;
+    if (is_large(capacity)) large_bytes_ -= capacity;
     return block;
   }
 
   void give(std::byte* block, std::size_t capacity) {
     auto& list = free_[class_of(capacity)];
-    bool large = capacity >= large_capacity;
+    bool large = is_large(capacity);
     std::size_t kept = large ? large_bytes_ : list.size() * capacity;
     if (kept + capacity > (large ? kept_large_bytes : kept_bytes)) {
-      std::free(block);
+      discard(block, capacity);
       return;
     }
     if (large) large_bytes_ += capacity;
@@ -75,6 +89,11 @@ class Pool {
   static std::size_t class_of(std::size_t capacity) {
     if (capacity > mebibyte) return capacity == record_capacity ? record_class : record_class + 1;
     return static_cast<std::size_t>(std::bit_width(capacity >> (smallest_shift + 1)));
+  }
+
+  static std::size_t capacity_of(std::size_t index) {
+    if (index >= record_class) return index == record_class ? record_capacity : largest_capacity;
+    return std::size_t{1} << (smallest_shift + index);
   }
 
   std::array<std::vector<std::byte*>, classes> free_;
@@ -128,7 +147,7 @@ void Buffer::release() {
   if (capacity_ <= largest_capacity && !pool_gone) {
     pool.give(data_, capacity_);
   } else {
-    std::free(data_);
+    discard(data_, capacity_);
   }
   data_ = nullptr;
   size_ = capacity_ = 0;

@@ -1,9 +1,11 @@
 #include "rpc/base/buffer.h"
 
+#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "rpc/base/large_blocks.h"
 #include "tests/support/catch.h"
 
 namespace rowan {
@@ -33,6 +35,23 @@ TEST_CASE("a buffer that grows keeps its bytes") {
   CHECK(as_text(buffer.view()) == "some bytes");
   Buffer moved = std::move(buffer);
   CHECK(as_text(moved.view()) == "some bytes");
+}
+
+TEST_CASE("large blocks do not overlap, and can be taken again") {
+  constexpr std::size_t size = 192u << 10;
+  std::vector<std::byte*> blocks;
+  for (int i = 0; i < 400; ++i) {  // more than one region
+    blocks.push_back(large_blocks::take(size));
+    std::memset(blocks.back(), i % 251, size);
+  }
+  for (int i = 0; i < 400; ++i) {
+    REQUIRE(blocks[i][0] == static_cast<std::byte>(i % 251));
+    REQUIRE(blocks[i][size - 1] == static_cast<std::byte>(i % 251));
+    large_blocks::give(blocks[i], size);
+  }
+  std::byte* again = large_blocks::take(size);
+  std::memset(again, 1, size);
+  large_blocks::give(again, size);
 }
 
 TEST_CASE("a record of a mebibyte and its headers takes little more than that") {
