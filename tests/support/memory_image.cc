@@ -1,5 +1,6 @@
 #include "tests/support/memory_image.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -58,7 +59,7 @@ MemoryImage::Object& MemoryImage::add(const std::string& path, ImageAttributes a
 ObjectId MemoryImage::add_directory(const std::string& path, ImageAttributes attributes) {
   attributes.kind = FileKind::directory;
   if (attributes.mode == 0) attributes.mode = 0755;
-  attributes.nlink = 2;
+  attributes.nlink = std::max(2u, attributes.nlink);
   attributes.size = 4096;
   Object& object = add(path, attributes);
   ++objects_.at(object.parent).attributes.nlink;
