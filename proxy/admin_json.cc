@@ -27,15 +27,15 @@ Json ratio(std::uint64_t part, std::uint64_t whole) {
 Json procedures_json(const ApplianceStats& stats) {
   Json all = Json::object();
   for (std::size_t number = 0; number < stats.procedures.size(); ++number) {
-    const ProcedureCounters& counters = stats.procedures[number];
-    if (counters.calls == 0) continue;
+    const rpc::ProcedureStats& counters = stats.procedures[number];
+    if (counters.latency.count() == 0) continue;
     Json entry;
-    entry["calls"] = counters.calls;
+    entry["calls"] = counters.latency.count();
     entry["errors"] = counters.errors;
-    entry["mean_ns"] = counters.total.count() / static_cast<std::int64_t>(counters.calls);
-    entry["p50_ns"] = counters.quantile(0.5).count();
-    entry["p99_ns"] = counters.quantile(0.99).count();
-    entry["max_ns"] = counters.longest.count();
+    entry["mean_ns"] = counters.latency.mean().count();
+    entry["p50_ns"] = counters.latency.percentile(50).count();
+    entry["p99_ns"] = counters.latency.percentile(99).count();
+    entry["max_ns"] = counters.latency.longest().count();
     all[std::string(to_string(static_cast<nfs3::Procedure>(number)))] = entry;
   }
   return all;

@@ -1,39 +1,11 @@
 #include "proxy/appliance.h"
 
-#include <algorithm>
-#include <bit>
-#include <cmath>
 #include <utility>
 
 #include "proxy/merged_view.h"
 #include "rpc/base/check.h"
 
 namespace rowan::proxy {
-
-void ProcedureCounters::add(Duration took, bool failed) {
-  took = std::max(took, Duration::zero());
-  ++calls;
-  if (failed) ++errors;
-  total += took;
-  longest = std::max(longest, took);
-  auto microseconds = static_cast<std::uint64_t>(took.count()) / 1000;
-  auto bucket = static_cast<std::size_t>(std::bit_width(microseconds));
-  ++histogram[std::min(bucket, buckets - 1)];
-}
-
-Duration ProcedureCounters::quantile(double part) const {
-  if (calls == 0) return Duration::zero();
-  auto wanted = static_cast<std::uint64_t>(std::ceil(static_cast<double>(calls) * part));
-  std::uint64_t seen = 0;
-  for (std::size_t i = 0; i < buckets; ++i) {
-    seen += histogram[i];
-    if (seen >= wanted && seen > 0) {
-      Duration bound = std::chrono::microseconds(std::int64_t{1} << i);
-      return std::min(bound, longest);
-    }
-  }
-  return longest;
-}
 
 Appliance::Appliance(ApplianceSettings settings, std::unique_ptr<cache::Store> store, Image& image,
                      Loop& loop, DiskPool& disk)
@@ -91,7 +63,7 @@ Appliance::Call::Call(Appliance& appliance, nfs3::Procedure procedure, Monotonic
 
 Appliance::Call::~Call() {
   Duration took = appliance_->loop_->clock().now() - received_;
-  appliance_->procedures_[static_cast<std::size_t>(procedure_)].add(took, failed_);
+  appliance_->procedures_[static_cast<std::size_t>(procedure_)].served(status_, took);
   --appliance_->calls_in_flight_;
   if (appliance_->closing_ && appliance_->calls_in_flight_ == 0) appliance_->drained_->set();
 }

@@ -21,6 +21,7 @@
 #include "rpc/base/loop.h"
 #include "rpc/base/result.h"
 #include "rpc/base/task.h"
+#include "rpc/call_stats.h"
 #include "rpc/nfs3.h"
 
 namespace rowan::proxy {
@@ -44,24 +45,8 @@ struct ApplianceSettings {
   bool root_squash = false;  // uid and gid 0 of clients count as 65534
 };
 
-// Counters of one procedure since the appliance was started.
-struct ProcedureCounters {
-  static constexpr std::size_t buckets = 32;
-  std::uint64_t calls = 0;
-  std::uint64_t errors = 0;  // replies with another status than OK
-  Duration total{};          // from the call's arrival to its reply
-  Duration longest{};
-  // histogram[i]: calls that took less than 2^i microseconds (and not less than half of it).
-  std::array<std::uint32_t, buckets> histogram{};
-
-  void add(Duration took, bool failed);
-  // An upper bound of the given part (0 to 1) of the calls, exact to a factor of two; zero without
-  // calls.
-  Duration quantile(double part) const;
-};
-
 struct ApplianceStats {
-  std::array<ProcedureCounters, nfs3::procedure_count> procedures;  // by procedure number
+  std::array<rpc::ProcedureStats, nfs3::procedure_count> procedures;  // by procedure number
   std::uint64_t bytes_read = 0;                                     // served by READ
   std::uint64_t bytes_written = 0;                                  // taken by WRITE
   std::uint64_t calls_in_flight = 0;
@@ -105,13 +90,14 @@ class Appliance {
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     ~Call();
-    void done(nfs3::Status status) { failed_ = status != nfs3::Status::ok; }
+    // Without it the call counts as failed.
+    void done(nfs3::Status status) { status_ = status; }
 
    private:
     Appliance* appliance_;
     nfs3::Procedure procedure_;
     MonotonicTime received_;
-    bool failed_ = true;
+    nfs3::Status status_ = nfs3::Status::serverfault;
   };
   void count_read(std::uint64_t bytes) { bytes_read_ += bytes; }
   void count_written(std::uint64_t bytes) { bytes_written_ += bytes; }
@@ -122,7 +108,7 @@ class Appliance {
   Image* image_;
   Loop* loop_;
   std::unique_ptr<MergedView> view_;
-  std::array<ProcedureCounters, nfs3::procedure_count> procedures_;
+  std::array<rpc::ProcedureStats, nfs3::procedure_count> procedures_;
   std::uint64_t bytes_read_ = 0;
   std::uint64_t bytes_written_ = 0;
   std::uint64_t calls_in_flight_ = 0;

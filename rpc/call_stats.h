@@ -2,6 +2,7 @@
 // of one strand; a reader on another thread asks the strand for a copy.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -22,31 +23,37 @@ class LatencyHistogram {
     std::size_t bucket = nanoseconds == 0 ? 0 : std::bit_width(nanoseconds) - 1;
     ++buckets_[bucket < bucket_count ? bucket : bucket_count - 1];
     total_ += nanoseconds;
+    longest_ = std::max(longest_, nanoseconds);
     ++count_;
   }
   std::uint64_t count() const { return count_; }
   const std::array<std::uint64_t, bucket_count>& buckets() const { return buckets_; }
   Duration mean() const { return Duration(count_ == 0 ? 0 : total_ / count_); }
-  // The upper end of the bucket that holds the `percent`-th percentile; zero without values.
+  Duration longest() const { return Duration(longest_); }
+  // The upper end of the bucket that holds the `percent`-th percentile, or the longest if that is
+  // less; zero without values.
   Duration percentile(unsigned percent) const {
     if (count_ == 0) return Duration(0);
     std::uint64_t wanted = (count_ * percent + 99) / 100;
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < bucket_count; ++i) {
       seen += buckets_[i];
-      if (seen >= wanted && seen != 0) return Duration(std::int64_t{1} << (i + 1));
+      bool last = i + 1 == bucket_count;
+      if (seen >= wanted && seen != 0 && !last)
+        return std::min(Duration(std::int64_t{1} << (i + 1)), longest());
     }
-    return Duration(std::int64_t{1} << bucket_count);
+    return longest();
   }
   void merge(const LatencyHistogram& other) {
     for (std::size_t i = 0; i < bucket_count; ++i) buckets_[i] += other.buckets_[i];
     total_ += other.total_;
+    longest_ = std::max(longest_, other.longest_);
     count_ += other.count_;
   }
 
  private:
   std::array<std::uint64_t, bucket_count> buckets_{};
-  std::uint64_t total_ = 0;
+  std::uint64_t total_ = 0, longest_ = 0;
   std::uint64_t count_ = 0;
 };
 
@@ -56,6 +63,13 @@ struct ProcedureStats {
   std::uint64_t garbage = 0;    // arguments that could not be decoded; not in the histogram
   std::uint64_t repeated = 0;   // answered from the reply cache; not in the histogram
   LatencyHistogram latency;     // its count() is the number of calls served
+
+  void served(nfs3::Status status, Duration took) {
+    latency.add(took);
+    if (status == nfs3::Status::ok) return;
+    ++errors;
+    if (status == nfs3::Status::jukebox) ++retries;
+  }
 };
 
 struct CallStats {
@@ -78,11 +92,7 @@ struct CallStats {
     return procedures[static_cast<std::size_t>(procedure)];
   }
   void served(nfs3::Procedure procedure, nfs3::Status status, Duration latency) {
-    ProcedureStats& stats = of(procedure);
-    stats.latency.add(latency);
-    if (status == nfs3::Status::ok) return;
-    ++stats.errors;
-    if (status == nfs3::Status::jukebox) ++stats.retries;
+    of(procedure).served(status, latency);
   }
 };
 

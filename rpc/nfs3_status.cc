@@ -141,7 +141,10 @@ Status status_of(Errc code) {
     // Damage and drift do not pass by waiting.
     case Errc::corrupt:
     case Errc::drift: return io;
-    // These do: the source comes back or is repaired, descriptors and memory become free.
+    // These do: the source comes back or is repaired, descriptors and memory become free. An
+    // answer that makes no sense is of them: the connection was dropped and the call asked again
+    // (rpc/client.h) before it came to this; nothing of it was kept, and a hard mount must not tell
+    // its programs of a fault that passes.
     case Errc::try_later:
     case Errc::malformed:
     case Errc::limit:

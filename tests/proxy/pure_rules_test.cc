@@ -376,17 +376,19 @@ TEST_CASE("texts that are no network are refused by name") {
               .failed_with(Errc::usage));
 }
 
-TEST_CASE("counters bound their quantiles from above") {
-  ProcedureCounters counters;
-  REQUIRE(counters.quantile(0.5) == Duration::zero());
-  for (int i = 0; i < 99; ++i) counters.add(std::chrono::microseconds(3), false);
-  counters.add(std::chrono::milliseconds(50), true);
-  REQUIRE(counters.calls == 100);
+TEST_CASE("counters bound their percentiles from above") {
+  rpc::ProcedureStats counters;
+  REQUIRE(counters.latency.percentile(50) == Duration::zero());
+  for (int i = 0; i < 99; ++i) counters.served(nfs3::Status::ok, std::chrono::microseconds(3));
+  counters.served(nfs3::Status::jukebox, std::chrono::milliseconds(50));
+  REQUIRE(counters.latency.count() == 100);
   REQUIRE(counters.errors == 1);
-  REQUIRE(counters.quantile(0.5) == std::chrono::microseconds(4));
-  REQUIRE(counters.quantile(1.0) == std::chrono::milliseconds(50));
-  counters.add(std::chrono::hours(100), false);  // beyond the last bucket
-  REQUIRE(counters.longest == std::chrono::hours(100));
+  REQUIRE(counters.retries == 1);
+  REQUIRE(counters.latency.percentile(50) == Duration(4096));
+  REQUIRE(counters.latency.percentile(100) == std::chrono::milliseconds(50));
+  counters.latency.add(std::chrono::hours(100));  // beyond the last bucket
+  REQUIRE(counters.latency.longest() == std::chrono::hours(100));
+  REQUIRE(counters.latency.percentile(100) == std::chrono::hours(100));
 }
 
 TEST_CASE("a map of recent keys stays within its limit and keeps what is used") {
