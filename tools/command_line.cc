@@ -110,8 +110,11 @@ void add_appliance_commands(CLI::App& root, Parse& parse) {
       "SOURCE", line.source,
       "A source, instead of --image: the image is added under the source's last name");
   auto* image =
-      create->add_option("--image", line.image, "The image, and its version if not the newest")
-          ->type_name("NAME[@V]");
+      create
+          ->add_option("--image", line.image,
+                       "The image, and its version if not the newest; or a SOURCE (./DIR, /DIR or "
+                       "nfs://HOST/EXPORT)")
+          ->type_name("NAME[@V]|SOURCE");
   source->excludes(image);
   create
       ->add_option("--allow", line.allow,

@@ -81,6 +81,11 @@ Result<HttpRequest> add_image_request(const CommandLine& line) {
   return HttpRequest{"POST", "/v1/images", proxy::json_line(body)};
 }
 
+// Names of images have no '/', and never are "." or "..".
+bool names_a_source(const std::string& image) {
+  return image.find('/') != std::string::npos || image == "." || image == "..";
+}
+
 Result<HttpRequest> create_request(const CommandLine& line) {
   TRY_VOID(proxy::check_name("appliance", line.subject));
   if (line.source.empty() == line.image.empty()) {
@@ -89,8 +94,13 @@ Result<HttpRequest> create_request(const CommandLine& line) {
   }
   Json body;
   body["name"] = line.subject;
-  if (!line.image.empty()) body["image"] = line.image;
-  if (!line.source.empty()) {
+  if (names_a_source(line.image)) {
+    TRY(body["source"], absolute_source(line.image));
+  } else if (!line.image.empty()) {
+    Result<proxy::ImageName> name = proxy::parse_image_name(line.image);
+    if (!name) return std::move(name).error();
+    body["image"] = line.image;
+  } else {
     TRY(body["source"], absolute_source(line.source));
   }
   if (!line.allow.empty()) body["allow"] = line.allow;
