@@ -148,6 +148,17 @@ Result<Listing> CatalogImpl::list(VersionId version, ObjectId directory,
   return listing;
 }
 
+Result<std::vector<ObjectId>> CatalogImpl::drifted(VersionId version, std::size_t limit) {
+  const std::string from = catalog::kind_start('m', version);
+  TRY(std::vector<TableEntry> found, table_->scan(from, catalog::prefix_end(from), limit));
+  std::vector<ObjectId> ids;
+  for (const TableEntry& entry : found) {
+    if (entry.key.size() != from.size() + 8) return damaged("mark of drift", no_object);
+    ids.push_back(ObjectId{load_be<std::uint64_t>(as_bytes(entry.key).data() + from.size())});
+  }
+  return ids;
+}
+
 Result<std::string> CatalogImpl::path(ObjectId id) {
   std::vector<std::string> names;
   while (id != image_root) {

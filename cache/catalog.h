@@ -112,6 +112,8 @@ class Catalog {
   virtual Result<Ticket> add_target(VersionId version, ObjectId symlink, std::string target) = 0;
   virtual Result<Ticket> set_handle(VersionId version, ObjectId id, std::string source_handle) = 0;
   virtual Result<Ticket> set_drifted(VersionId version, ObjectId id) = 0;
+  // The first `limit` objects that set_drifted() was called for, in no order of note.
+  virtual Result<std::vector<ObjectId>> drifted(VersionId version, std::size_t limit) = 0;
   // At most the last 64; given once.
   virtual std::vector<Contradiction> take_contradictions() = 0;
 

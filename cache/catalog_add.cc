@@ -299,6 +299,7 @@ Result<Ticket> CatalogImpl::change_object(VersionId version, ObjectId id,
   if (handle ? object->source_handle == *handle : object->drifted) return finish(adding, no_object);
   if (handle) object->source_handle = *handle;
   else object->drifted = true;
+  if (!handle) adding.draft.put(catalog::drifted_key(version, id), "");
   adding.draft.put(catalog::attributes_key(version, id), catalog::encode_attributes(*object));
   return finish(adding, no_object);
 }

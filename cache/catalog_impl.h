@@ -54,6 +54,7 @@ class CatalogImpl final : public Catalog {
   Result<Ticket> add_target(VersionId version, ObjectId symlink, std::string target) override;
   Result<Ticket> set_handle(VersionId version, ObjectId id, std::string source_handle) override;
   Result<Ticket> set_drifted(VersionId version, ObjectId id) override;
+  Result<std::vector<ObjectId>> drifted(VersionId version, std::size_t limit) override;
   std::vector<Contradiction> take_contradictions() override;
 
   Ticket shown_after(ObjectId id) const override;

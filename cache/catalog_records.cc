@@ -72,6 +72,9 @@ std::string unlisted_key(VersionId version, ObjectId directory, std::string_view
 std::string link_key(VersionId version, std::uint64_t source_fileid) {
   return versioned('h', version, source_fileid);
 }
+std::string drifted_key(VersionId version, ObjectId id) {
+  return versioned('m', version, to_number(id));
+}
 
 std::string prefix_end(std::string prefix) {
   while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();

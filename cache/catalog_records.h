@@ -15,6 +15,7 @@
 //   'l' version directory position         child, name
 //   'u' version directory name             nothing: the name was looked up, but is not listed yet
 //   'h' version source-fileid              id of a file with several links
+//   'm' version id                         nothing: the object has drifted
 //
 // The id of an object is H(parent's id, name, counter) without its top bit; H is XXH3-64 with a
 // fixed seed. The counter is 0 unless that id belongs to another path already, or is reserved. An
@@ -41,8 +42,9 @@ std::string name_key(VersionId version, ObjectId directory, std::string_view nam
 std::string listing_key(VersionId version, ObjectId directory, std::uint64_t position);
 std::string unlisted_key(VersionId version, ObjectId directory, std::string_view name);
 std::string link_key(VersionId version, std::uint64_t source_fileid);
+std::string drifted_key(VersionId version, ObjectId id);
 // The kinds of keys that belong to one version, and the first key of such a kind.
-inline constexpr std::string_view version_kinds = "atdnluhv";
+inline constexpr std::string_view version_kinds = "atdnluhmv";
 std::string kind_start(char kind, VersionId version);
 // The key after all keys that start with `prefix`.
 std::string prefix_end(std::string prefix);

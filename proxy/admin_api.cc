@@ -243,9 +243,8 @@ Task<Result<Json>> AdminApi::remove_image(const Route& route) {
   // The record is looked up first, so that the daemon knows what to forget.
   Result<ImageRecord> image = registry_.image(route.name);
   auto remove = [this, &name] { return registry_.remove_image(name); };
-  Result<void> removed;
-  bool unused = registry_.users(name).empty();
-  if (image && unused) removed = co_await host_.forget_image(*image);
+  Result<void> removed = registry_.check_remove_image(name);
+  if (removed && image) removed = co_await host_.forget_image(*image, name.version);
   if (removed) removed = co_await run_blocking(disk_, loop_, std::move(remove));
   turn_.give_back();
   if (!removed) co_return std::move(removed).error();

@@ -60,7 +60,7 @@ class Daemon {
     StopSignals signals([this] { loop_.post([this] { stop(); }); });
     // The disk threads inherit the signal mask, so they start after it is set.
     TRY(disk_, DiskThreads::start(DiskThreadsLimits()));
-    host_.emplace(loop_, *disk_, *registry_, *blocks_);
+    host_.emplace(loop_, *disk_, *state_, *registry_, *blocks_);
     host_->set_status_source([this] { return status(); });
     ready_ = ready;
     tasks_.start(start());

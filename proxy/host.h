@@ -61,8 +61,9 @@ class Host {
   virtual Task<Result<void>> start(const ApplianceRecord& appliance) = 0;
   // Stops serving it and closes its store; success if it is not served.
   virtual Task<Result<void>> stop(std::string name) = 0;
-  // Closes what is open of an image that nobody uses, and forgets its cached blocks.
-  virtual Task<Result<void>> forget_image(ImageRecord image) = 0;
+  // Forgets the cached blocks of an image that nobody uses, which is about to be removed; with a
+  // version's label only that one's, and what the catalogue knows of it.
+  virtual Task<Result<void>> forget_image(ImageRecord image, std::string version) = 0;
   // Walks the store of an appliance: one line per finding. If it is being served: busy, or, with
   // `offline`, it is closed meanwhile and its clients wait.
   virtual Task<Result<std::vector<std::string>>> check_store(std::string name, bool offline) = 0;

@@ -5,6 +5,11 @@
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
+namespace {
+
+constexpr std::size_t max_drifted_shown = 16;
+
+}  // namespace
 
 Task<Result<Image*>> ImageSet::acquire(std::string image, ImageVersion version,
                                        std::unique_ptr<cache::Directory> catalog) {
@@ -30,6 +35,7 @@ Task<Result<Image*>> ImageSet::acquire_now(std::string image, ImageVersion versi
     fresh.cached = std::make_unique<CachedImage>(parts, version.id, ImageOptions());
     fresh.questions = std::make_unique<TaskGroup>();
     found = versions_.emplace(version.id, std::move(fresh)).first;
+    found->second.questions->start(read_drifted(**open, found->second, version.id));
     found->second.questions->start(ask_root(*found->second.cached, image + "@" + version.label));
   }
   ++found->second.users;
@@ -91,16 +97,84 @@ Task<void> ImageSet::release_catalog(std::string image) {
   catalogs_.erase(found);
 }
 
-void ImageSet::drop_blocks(cache::VersionId version) {
-  blocks_.drop(version);
+Task<Result<void>> ImageSet::forget(std::string image, std::vector<cache::VersionId> versions,
+                                    std::unique_ptr<cache::Directory> catalog) {
+  co_await turn_.take();
+  Result<void> done =
+      co_await forget_now(std::move(image), std::move(versions), std::move(catalog));
+  turn_.give_back();
+  co_return done;
+}
+
+Task<Result<void>> ImageSet::forget_now(std::string image, std::vector<cache::VersionId> versions,
+                                        std::unique_ptr<cache::Directory> catalog) {
+  for (cache::VersionId version : versions) {
+    if (versions_.contains(version))
+      co_return Error(Errc::busy, "image '" + image + "' is still in use; try again");
+  }
+  for (cache::VersionId version : versions) blocks_.drop(version);
   block_jobs_.pump();
+  if (catalog == nullptr) co_return Result<void>();
+  Result<OpenCatalog*> open = co_await acquire_catalog(image, std::move(catalog));
+  if (!open) co_return std::move(open).error();
+  Result<void> removed;
+  for (cache::VersionId version : versions) {
+    if (removed) removed = co_await remove_known(**open, version);
+  }
+  co_await release_catalog(image);
+  co_return removed;
+}
+
+Task<Result<void>> ImageSet::remove_known(OpenCatalog& catalog, cache::VersionId version) {
+  auto step = [&catalog, version] { return catalog.catalog->remove_version(version); };
+  while (true) {
+    Result<cache::Ticket> removed = co_await catalog.jobs->with_loads(step);
+    if (removed) co_return co_await catalog.jobs->durable(*removed);
+    if (!removed.failed_with(Errc::try_later)) co_return std::move(removed).error();
+    co_await catalog.jobs->drain();
+  }
+}
+
+// Reads of them are refused; whoever asks for the status shall see why, also after a restart.
+Task<void> ImageSet::read_drifted(OpenCatalog& catalog, OpenVersion& version,
+                                  cache::VersionId id) {
+  auto ask = [&catalog, id] { return catalog.catalog->drifted(id, max_drifted_shown); };
+  Result<std::vector<cache::ObjectId>> found = co_await catalog.jobs->with_loads(ask);
+  if (!found) {
+    log(Level::warn, "image.drift_unknown",
+        {{"image", version.image}, {"why", to_string(found.error())}});
+    co_return;
+  }
+  for (cache::ObjectId object : *found) {
+    auto ask_path = [&catalog, object] { return catalog.catalog->path(object); };
+    Result<std::string> path = co_await catalog.jobs->with_loads(ask_path);
+    version.drifted.push_back(path ? *path : "object " + std::to_string(to_number(object)));
+  }
 }
 
 Task<void> ImageSet::drain() { co_await block_jobs_.drain(); }
 
+std::vector<std::string> ImageSet::drifted_before(cache::VersionId version) const {
+  auto found = versions_.find(version);
+  return found == versions_.end() ? std::vector<std::string>() : found->second.drifted;
+}
+
 const CachedImage* ImageSet::find(cache::VersionId version) const {
   auto found = versions_.find(version);
   return found == versions_.end() ? nullptr : found->second.cached.get();
+}
+
+Task<Result<void>> forget_in(ImageSet& images, Registry& registry, ImageRecord image,
+                             std::string version) {
+  std::vector<cache::VersionId> versions;
+  for (const ImageVersion& known : image.versions) {
+    if (version.empty() || known.label == version) versions.push_back(known.id);
+  }
+  std::unique_ptr<cache::Directory> catalog;
+  if (versions.size() < image.versions.size()) {
+    CO_TRY(catalog, registry.image_catalog(image.name));
+  }
+  co_return co_await images.forget(image.name, std::move(versions), std::move(catalog));
 }
 
 }  // namespace rowan::proxy

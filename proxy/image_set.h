@@ -10,12 +10,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cache/block_cache.h"
 #include "cache/catalog.h"
 #include "proxy/cached_image.h"
 #include "proxy/job_runner.h"
 #include "proxy/records.h"
+#include "proxy/registry.h"
 #include "proxy/source.h"
 #include "proxy/turn.h"
 #include "rpc/asio_loop.h"
@@ -34,13 +36,18 @@ class ImageSet {
                                std::unique_ptr<cache::Directory> catalog);
   // One user less; the last one closes source and catalogue.
   Task<void> release(cache::VersionId version);
-  // Forgets the cached blocks of a version that nobody uses.
-  void drop_blocks(cache::VersionId version);
+  // Forgets the cached blocks of versions that nobody uses, and, if `catalog` is given (the
+  // image's), what it knows of them. busy: one is in use. After another error a part is forgotten,
+  // and the same again goes on.
+  Task<Result<void>> forget(std::string image, std::vector<cache::VersionId> versions,
+                            std::unique_ptr<cache::Directory> catalog);
   // Writes what the block cache still has in memory. When all users are gone.
   Task<void> drain();
 
   // Null: not open.
   const CachedImage* find(cache::VersionId version) const;
+  // Paths that were known to have drifted when the version was opened; at most a few.
+  std::vector<std::string> drifted_before(cache::VersionId version) const;
   std::size_t open_versions() const { return versions_.size(); }
 
  private:
@@ -55,6 +62,7 @@ class ImageSet {
     std::unique_ptr<Source> source;
     std::unique_ptr<CachedImage> cached;
     std::unique_ptr<TaskGroup> questions;  // of our own to the image
+    std::vector<std::string> drifted;      // before it was opened
     std::size_t users = 0;
   };
 
@@ -64,6 +72,10 @@ class ImageSet {
   Task<Result<OpenCatalog*>> acquire_catalog(const std::string& image,
                                              std::unique_ptr<cache::Directory> directory);
   Task<void> release_catalog(std::string image);
+  Task<Result<void>> forget_now(std::string image, std::vector<cache::VersionId> versions,
+                                std::unique_ptr<cache::Directory> catalog);
+  static Task<Result<void>> remove_known(OpenCatalog& catalog, cache::VersionId version);
+  static Task<void> read_drifted(OpenCatalog& catalog, OpenVersion& version, cache::VersionId id);
   static Task<void> ask_root(CachedImage& image, std::string name);
 
   AsioLoop& loop_;
@@ -74,5 +86,10 @@ class ImageSet {
   std::map<std::string, OpenCatalog> catalogs_;
   std::map<cache::VersionId, OpenVersion> versions_;
 };
+
+// Host::forget_image() on a set: the whole image, whose catalogue goes with its directory, or one
+// version of several.
+Task<Result<void>> forget_in(ImageSet& images, Registry& registry, ImageRecord image,
+                             std::string version);
 
 }  // namespace rowan::proxy

@@ -21,11 +21,13 @@ Task<Result<void>> LiveHost::start(const ApplianceRecord& appliance) {
 }
 
 Task<Result<void>> LiveHost::stop(std::string name) {
+  mount_.forget_clients_of(name);
   co_await appliances_.close(std::move(name));
   co_return Result<void>();
 }
 
 Task<void> LiveHost::shut_down() {
+  co_await mounts_.close();
   co_await appliances_.close_all();
   co_await images_.drain();
 }
@@ -53,7 +55,8 @@ VersionStatus LiveHost::version_status(const ImageVersion& version) const {
   status.objects = image->object_count();
   status.known_bytes = image->known_bytes();
   status.trouble = stats.trouble;
-  status.drifted = stats.drifted_paths;
+  status.drifted = images_.drifted_before(version.id);
+  for (const std::string& path : stats.drifted_paths) status.drifted.push_back(path);
   return status;
 }
 
@@ -61,18 +64,17 @@ ApplianceStatus LiveHost::appliance_status(std::string_view name) const {
   ApplianceStatus status;
   status.trouble = appliances_.trouble(name);
   status.opening = appliances_.opening(name);
+  status.clients = mount_.clients_of(name);
   const Appliance* appliance = exports_.find(name);
   if (appliance == nullptr) return status;
   status.serving = true;
   status.stats = appliance->stats();
   if (appliance->failure()) status.trouble = to_string(*appliance->failure());
-  status.clients = mount_.clients_of(name);
   return status;
 }
 
-Task<Result<void>> LiveHost::forget_image(ImageRecord image) {
-  for (const ImageVersion& version : image.versions) images_.drop_blocks(version.id);
-  co_return Result<void>();
+Task<Result<void>> LiveHost::forget_image(ImageRecord image, std::string version) {
+  return forget_in(images_, registry_, std::move(image), std::move(version));
 }
 
 Task<Result<std::vector<std::string>>> LiveHost::check_store(std::string name, bool offline) {

@@ -10,6 +10,7 @@
 #include "proxy/exports.h"
 #include "proxy/host.h"
 #include "proxy/image_set.h"
+#include "proxy/mount_keeper.h"
 #include "proxy/mount_service.h"
 #include "proxy/nfs_service.h"
 #include "proxy/registry.h"
@@ -20,14 +21,17 @@ namespace rowan::proxy {
 class LiveHost final : public Host {
  public:
   // All outlive the host, which may be destroyed once shut_down() is done.
-  LiveHost(AsioLoop& loop, DiskPool& disk, Registry& registry, cache::BlockCache& blocks,
-           OpeningLimits limits = {})
+  LiveHost(AsioLoop& loop, DiskPool& disk, StateDir& state, Registry& registry,
+           cache::BlockCache& blocks, OpeningLimits limits = {})
       : loop_(loop),
         disk_(disk),
         registry_(registry),
         blocks_(blocks),
         images_(loop, disk, blocks),
-        appliances_(loop, disk, registry, images_, exports_, limits) {}
+        appliances_(loop, disk, registry, images_, exports_, limits),
+        mounts_(loop, disk, state.root(), mount_.mounted()) {
+    mounts_.start();
+  }
 
   nfs3::Service& nfs() { return nfs_; }
   mount3::Service& mount() { return mount_; }
@@ -54,7 +58,7 @@ class LiveHost final : public Host {
   ApplianceStatus appliance_status(std::string_view name) const override;
   Task<Result<void>> start(const ApplianceRecord& appliance) override;
   Task<Result<void>> stop(std::string name) override;
-  Task<Result<void>> forget_image(ImageRecord image) override;
+  Task<Result<void>> forget_image(ImageRecord image, std::string version) override;
   Task<Result<std::vector<std::string>>> check_store(std::string name,
                                                      bool offline) override;
 
@@ -68,6 +72,7 @@ class LiveHost final : public Host {
   NfsService nfs_{exports_};
   MountService mount_{exports_};
   ApplianceSet appliances_;
+  MountKeeper mounts_;
   std::function<DaemonStatus()> status_source_;
 };
 

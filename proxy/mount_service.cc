@@ -61,6 +61,11 @@ Result<cache::ObjectId> walk(MergedView& view, Facts& facts, const Parts& parts)
   return directory;
 }
 
+bool is_of(const mount3::MountEntry& entry, std::string_view appliance) {
+  MountPath parsed = parse_path(entry.directory);
+  return parsed.status == Status::ok && parsed.parts.front() == appliance;
+}
+
 }  // namespace
 
 Task<mount3::MntRes> MountService::mnt(const CallContext& context, std::string_view path) {
@@ -89,25 +94,14 @@ Task<mount3::MntRes> MountService::mnt(const CallContext& context, std::string_v
   call.done(nfs3::Status::ok);
   res.root = view.handle(*root);
   res.flavors = {auth_sys};
-  remember(context, path);
+  mounted_.add({ip_to_string(context.peer), std::string(path)});
   co_return res;
-}
-
-void MountService::remember(const CallContext& context, std::string_view path) {
-  mount3::MountEntry entry{ip_to_string(context.peer), std::string(path)};
-  auto same = [&entry](const mount3::MountEntry& known) {
-    return known.hostname == entry.hostname && known.directory == entry.directory;
-  };
-  std::erase_if(mounted_, same);
-  mounted_.push_back(std::move(entry));
-  if (mounted_.size() > max_mount_entries) mounted_.pop_front();
 }
 
 std::vector<std::string> MountService::clients_of(std::string_view appliance) const {
   std::vector<std::string> clients;
-  for (const mount3::MountEntry& entry : mounted_) {
-    MountPath parsed = parse_path(entry.directory);
-    if (parsed.status != Status::ok || parsed.parts.front() != appliance) continue;
+  for (const mount3::MountEntry& entry : mounted_.entries()) {
+    if (!is_of(entry, appliance)) continue;
     if (std::find(clients.begin(), clients.end(), entry.hostname) == clients.end()) {
       clients.push_back(entry.hostname);
     }
@@ -115,8 +109,14 @@ std::vector<std::string> MountService::clients_of(std::string_view appliance) co
   return clients;
 }
 
+void MountService::forget_clients_of(std::string_view appliance) {
+  mounted_.remove_if(
+      [appliance](const mount3::MountEntry& entry) { return is_of(entry, appliance); });
+}
+
 Task<std::vector<mount3::MountEntry>> MountService::dump(const CallContext&) {
-  co_return std::vector<mount3::MountEntry>(mounted_.begin(), mounted_.end());
+  co_return std::vector<mount3::MountEntry>(mounted_.entries().begin(),
+                                             mounted_.entries().end());
 }
 
 Task<void> MountService::umnt(const CallContext& context, std::string_view path) {
@@ -124,14 +124,14 @@ Task<void> MountService::umnt(const CallContext& context, std::string_view path)
   auto meant = [&](const mount3::MountEntry& known) {
     return known.hostname == host && known.directory == path;
   };
-  std::erase_if(mounted_, meant);
+  mounted_.remove_if(meant);
   co_return;
 }
 
 Task<void> MountService::umntall(const CallContext& context) {
   std::string host = ip_to_string(context.peer);
   auto meant = [&](const mount3::MountEntry& known) { return known.hostname == host; };
-  std::erase_if(mounted_, meant);
+  mounted_.remove_if(meant);
   co_return;
 }
 

@@ -10,17 +10,15 @@
 //   IO           the source, or what is stored here, is damaged
 #pragma once
 
-#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proxy/exports.h"
+#include "proxy/mount_table.h"
 #include "rpc/service.h"
 
 namespace rowan::proxy {
-
-inline constexpr std::size_t max_mount_entries = 1024;  // remembered for DUMP, the latest
 
 class MountService final : public mount3::Service {
  public:
@@ -36,13 +34,14 @@ class MountService final : public mount3::Service {
   // Addresses of those that mounted the appliance, or a directory of it, and did not say that
   // they left.
   std::vector<std::string> clients_of(std::string_view appliance) const;
+  // Nobody has it mounted any more: it is removed.
+  void forget_clients_of(std::string_view appliance);
+  // To be kept over a restart.
+  MountTable& mounted() { return mounted_; }
 
  private:
-  void remember(const CallContext& context, std::string_view path);
-
   Exports& exports_;
-  // Who mounted what, as far as known: clients that vanish never say so. For DUMP's eyes only.
-  std::deque<mount3::MountEntry> mounted_;
+  MountTable mounted_;
 };
 
 }  // namespace rowan::proxy

@@ -4,6 +4,7 @@
 
 #include "cache/file_posix.h"
 #include "proxy/admin_api.h"
+#include "proxy/image_set.h"
 #include "proxy/source_opener.h"
 #include "proxy/store_maker.h"
 #include "rpc/asio_loop.h"
@@ -12,11 +13,13 @@
 namespace rowan::proxy {
 namespace {
 
+constexpr std::uint64_t unlimited_bytes = std::uint64_t{1} << 60;
+
 // Nothing is being served; sources can be asked and stores can be checked.
 class OfflineHost final : public Host {
  public:
-  OfflineHost(AsioLoop& loop, DiskPool& disk, Registry& registry)
-      : loop_(loop), disk_(disk), registry_(registry) {}
+  OfflineHost(AsioLoop& loop, DiskPool& disk, StateDir& state, Registry& registry)
+      : loop_(loop), disk_(disk), state_(state), registry_(registry) {}
 
   Task<Result<void>> probe_source(std::string source) override {
     return proxy::probe_source(std::move(source), loop_, disk_);
@@ -26,7 +29,7 @@ class OfflineHost final : public Host {
   ApplianceStatus appliance_status(std::string_view) const override { return {}; }
   Task<Result<void>> start(const ApplianceRecord&) override { co_return Result<void>(); }
   Task<Result<void>> stop(std::string) override { co_return Result<void>(); }
-  Task<Result<void>> forget_image(ImageRecord) override { co_return Result<void>(); }
+  Task<Result<void>> forget_image(ImageRecord image, std::string version) override;
   Task<Result<std::vector<std::string>>> check_store(std::string name, bool) override {
     co_return check_appliance_store(registry_, name);
   }
@@ -34,8 +37,21 @@ class OfflineHost final : public Host {
  private:
   AsioLoop& loop_;
   DiskPool& disk_;
+  StateDir& state_;
   Registry& registry_;
 };
+
+Task<Result<void>> OfflineHost::forget_image(ImageRecord image, std::string version) {
+  CO_TRY(auto directory, state_.cache());
+  cache::BlockCacheOptions options;
+  // What the daemon's limit is, is not known here; nothing else shall be evicted.
+  options.limit_bytes = unlimited_bytes;
+  CO_TRY(auto blocks, cache::BlockCache::open(*directory, options));
+  ImageSet images(loop_, disk_, *blocks);
+  Result<void> done = co_await forget_in(images, registry_, std::move(image), std::move(version));
+  co_await images.drain();
+  co_return done;
+}
 
 // Runs the loop until the API has answered.
 HttpReply run_request(AsioLoop& loop, AdminApi& api, const HttpRequest& request) {
@@ -74,7 +90,7 @@ Result<HttpReply> answer_offline(const std::string& state_path, const HttpReques
   DiskThreadsLimits limits;
   limits.threads = 1;
   TRY(auto disk, DiskThreads::start(limits));
-  OfflineHost host(loop, *disk, *registry);
+  OfflineHost host(loop, *disk, *state, *registry);
   AdminApi api(*registry, host, loop, *disk);
   return run_request(loop, api, request);
 }

@@ -197,7 +197,7 @@ Result<void> Registry::save_image(const ImageRecord& image) {
   return write_record(*directory, StateDir::image_record, encode_record(image));
 }
 
-Result<void> Registry::remove_image(const ImageName& name) {
+Result<void> Registry::check_remove_image(const ImageName& name) const {
   std::vector<std::string> in_use = users(name);
   if (!in_use.empty()) {
     return Error(Errc::busy, "image " + quoted(name.name) + " is used by " + listed(in_use) +
@@ -208,8 +208,13 @@ Result<void> Registry::remove_image(const ImageName& name) {
                  "appliance " + quoted(damaged_appliances_.front().name) +
                      " has a damaged record and may use the image; restore or remove it first");
   }
+  if (find_damaged(damaged_images_, name.name) == nullptr) TRY_VOID(version(name));
+  return {};
+}
+
+Result<void> Registry::remove_image(const ImageName& name) {
+  TRY_VOID(check_remove_image(name));
   bool is_damaged = find_damaged(damaged_images_, name.name) != nullptr;
-  if (!is_damaged) TRY_VOID(version(name));
   auto found = images_.find(name.name);
   if (!name.version.empty() && !is_damaged && found->second.versions.size() > 1) {
     ImageRecord rest = found->second;

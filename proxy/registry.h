@@ -61,6 +61,8 @@ class Registry {
   Result<void> check_new_version(const ImageName& name) const;
   // Adds a version to an image, which is made if there is none; an empty label counts up from "1".
   Result<ImageVersion> add_version(const ImageName& name, std::string_view source);
+  // Would remove_image() refuse? Asked before anything is forgotten.
+  Result<void> check_remove_image(const ImageName& name) const;
   // busy: appliances use it; names them. Removes the whole image, or one version of several.
   Result<void> remove_image(const ImageName& name);
 

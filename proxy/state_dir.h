@@ -2,6 +2,7 @@
 //
 //   rowan.lock                      held by the one process that may change anything; says who
 //   rowan.sock                      the daemon's admin socket
+//   mounts                          who has mounted what (mount_table.h)
 //   cache/                          the block cache, disposable
 //   images/NAME/image.json          the image and its versions
 //   images/NAME/catalog/            what is known of its objects
@@ -40,6 +41,7 @@ Result<void> remove_tree(cache::Directory& parent, std::string_view name);
 
 class StateDir {
  public:
+  static constexpr std::string_view mount_list = "mounts";
   static constexpr std::string_view image_record = "image.json";
   static constexpr std::string_view appliance_record = "appliance.json";
   static constexpr std::string_view catalog_name = "catalog";
@@ -53,6 +55,7 @@ class StateDir {
                                                 Duration patience = Duration::zero());
 
   const std::string& path() const { return root_->path(); }
+  cache::Directory& root() { return *root_; }
   cache::Directory& images() { return *images_; }
   cache::Directory& appliances() { return *appliances_; }
   Result<std::unique_ptr<cache::Directory>> cache() { return root_->directory("cache", true); }

@@ -320,6 +320,8 @@ TEST_CASE("symlinks, handles and drift are kept") {
   bench.sync();
   bench.reopen();
   ImageObject object = *bench.object(id);
+  REQUIRE(*bench.answer([&] { return bench.catalog->drifted(v1, 10); }) == std::vector{id});
+  REQUIRE(bench.answer([&] { return bench.catalog->drifted(v2, 10); })->empty());
   REQUIRE(object.target == "usr/bin");
   REQUIRE(object.source_handle == "new");
   REQUIRE(object.drifted);

@@ -26,7 +26,7 @@ class FakeHost final : public Host {
     ApplianceStatus shown;
     shown.serving = true;
     if (name == mounted) shown.clients = {"10.0.0.7"};
-    shown.stats.procedures[1].add(std::chrono::microseconds(100), false);
+    shown.stats.procedures[1].served(nfs3::Status::ok, std::chrono::microseconds(100));
     return shown;
   }
   Task<Result<void>> start(const ApplianceRecord& appliance) override {
@@ -38,8 +38,8 @@ class FakeHost final : public Host {
     stopped.push_back(name);
     co_return Result<void>();
   }
-  Task<Result<void>> forget_image(ImageRecord image) override {
-    forgotten.push_back(image.name);
+  Task<Result<void>> forget_image(ImageRecord image, std::string version) override {
+    forgotten.push_back(image.name + (version.empty() ? "" : "@" + version));
     co_return Result<void>();
   }
   Task<Result<std::vector<std::string>>> check_store(std::string, bool) override {

@@ -7,6 +7,7 @@
 #include "proxy/store_maker.h"
 #include "rpc/disk_threads.h"
 #include "tests/support/catch.h"
+#include "tests/support/run_jobs.h"
 #include "tests/support/temp_directory.h"
 
 namespace rowan::proxy {
@@ -34,7 +35,13 @@ struct Fixture {
     OpeningLimits limits;
     limits.first_pause = std::chrono::milliseconds(1);
     limits.longest_pause = std::chrono::milliseconds(2);
-    host.emplace(loop, *disk, *registry, *blocks, limits);
+    host.emplace(loop, *disk, *state, *registry, *blocks, limits);
+  }
+  void restart() {
+    run(host->shut_down());
+    host.reset();
+    start();
+    run(host->start_all());
   }
   template <class T>
   T run(Task<T> task) {
@@ -168,6 +175,79 @@ TEST_CASE("a served appliance is checked offline: its clients wait and go on") {
   CHECK(findings->empty());
   CHECK(told_to_wait);
   CHECK(f.getattr(record) == nfs3::Status::ok);
+}
+
+TEST_CASE("who has mounted what is known after a restart, until he leaves or it is removed") {
+  Fixture f;
+  f.create("vm1");
+  f.create("vm2");
+  f.start();
+  f.run(f.host->start_all());
+  REQUIRE(f.mount("vm1") == mount3::Status::ok);
+  REQUIRE(f.mount("vm2") == mount3::Status::ok);
+  f.restart();
+  CHECK(f.host->appliance_status("vm1").clients == std::vector<std::string>{"::1"});
+  CHECK(f.host->appliance_status("vm2").clients == std::vector<std::string>{"::1"});
+  CallContext context = f.context();
+  f.run(f.host->mount().umnt(context, "/vm1"));
+  REQUIRE(f.run(f.host->stop("vm2")));
+  f.restart();
+  CHECK(f.host->appliance_status("vm1").clients.empty());
+  CHECK(f.host->appliance_status("vm2").clients.empty());
+}
+
+TEST_CASE("a removed version takes its cached blocks and its catalogue along, and no others") {
+  Fixture f;
+  REQUIRE(f.registry->add_version(ImageName{"image", ""}, f.image));
+  ImageRecord image = f.registry->image("image").value();
+  const cache::BlockKey first{image.versions[0].id, cache::ObjectId{7}, 0};
+  const cache::BlockKey second{image.versions[1].id, cache::ObjectId{7}, 0};
+  const std::string bytes(4096, 'x');
+  for (const cache::BlockKey& key : {first, second})
+    f.blocks->offer(key, as_bytes(bytes), f.blocks->generation(key));
+  {
+    auto directory = f.registry->image_catalog("image").value();
+    auto catalog = cache::Catalog::open(*directory).value();
+    cache::SourceEntry root;
+    root.attributes.kind = cache::FileKind::directory;
+    for (const ImageVersion& version : image.versions)
+      REQUIRE(catalog->add_root(version.id, root));
+    test::close_cleanly(*catalog);
+  }
+  f.start();
+  REQUIRE(f.run(f.host->forget_image(image, image.versions[0].label)));
+  CHECK_FALSE(f.blocks->contains(first));
+  CHECK(f.blocks->contains(second));
+  auto directory = f.registry->image_catalog("image").value();
+  auto catalog = cache::Catalog::open(*directory).value();
+  CHECK(catalog->object_count(image.versions[0].id) == 0);
+  CHECK(catalog->object_count(image.versions[1].id) == 1);
+  catalog.reset();
+  REQUIRE(f.run(f.host->forget_image(image, "")));
+  CHECK_FALSE(f.blocks->contains(second));
+}
+
+TEST_CASE("which files have drifted is shown after a restart as well") {
+  Fixture f;
+  f.create("vm");
+  cache::VersionId version = f.registry->image("image")->versions[0].id;
+  {
+    auto directory = f.registry->image_catalog("image").value();
+    auto catalog = cache::Catalog::open(*directory).value();
+    cache::SourceEntry root, file;
+    root.attributes.kind = cache::FileKind::directory;
+    file.name = "file";
+    REQUIRE(catalog->add_root(version, root));
+    REQUIRE(catalog->add_entry(version, cache::image_root, file));
+    auto id = catalog->lookup(version, cache::image_root, "file").value();
+    REQUIRE(catalog->set_drifted(version, id));
+    test::close_cleanly(*catalog);
+  }
+  f.start();
+  f.run(f.host->start_all());
+  ImageVersion shown = f.registry->image("image")->versions[0];
+  while (f.host->version_status(shown).drifted.empty()) f.loop.run_some(std::chrono::seconds(1));
+  CHECK(f.host->version_status(shown).drifted == std::vector<std::string>{"/file"});
 }
 
 }  // namespace
