@@ -55,6 +55,11 @@ class Counting(unittest.TestCase):
         tally.skipped = 1
         self.assertEqual(tally.line(), "3 passed, 0 failed, 1 skipped")
 
+    def test_a_name_means_the_test_of_the_stage_only(self):
+        stage = suites.Stage("asan", "build-asan", ["unit", "sim"])
+        command = suites.test_command(stage, ["source"])
+        self.assertEqual(command[-5:], ["--suite", "unit", "--suite", "sim", "source"])
+
 
 if __name__ == "__main__":
     program = unittest.main(exit=False)
