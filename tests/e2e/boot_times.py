@@ -1,8 +1,7 @@
 """Measures a diskless boot: image server beside the guest, behind a slow link, and through Rowan.
 
-Not part of the test run: `ROWAN=build/tools/rowan ROWAN_LINK=build/tools/rowan-link
-python3 tests/e2e/boot_times.py`, or `meson test -C build --benchmark`. Five boots, two to five
-minutes. The link: 40 ms round trip, 50 Mbit/s, between the image server and whoever asks it.
+Not part of the test run: `meson test -C build --benchmark boot_times --verbose`. Five boots, two to
+five minutes. The link: 40 ms round trip, 50 Mbit/s, between the image server and whoever asks it.
 """
 
 import os
