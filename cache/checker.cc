@@ -1,8 +1,11 @@
-// One pass over the records in key order (objects, extents, names, purge marks, sequences: the
-// kinds' bytes are in that order, counters first), remembering what later kinds must agree with.
+// One pass over the records of each head in key order (objects, extents, names, purge marks,
+// sequences: the kinds' bytes are in that order, counters first), remembering what later kinds must
+// agree with. Of checkpoints only the pages and the data are looked at: what they hold was a head's
+// once, and would be read again for each of them.
 #include "cache/checker.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -32,18 +35,51 @@ class StoreCheck {
   Result<CheckReport> run() {
     TableCheckHooks hooks;
     hooks.finding = [this](std::string text) { report(std::move(text)); };
-    hooks.record = [this](std::string_view key, std::string_view value) { record(key, value); };
+    hooks.record = [this](StateId head, std::string_view key, std::string_view value) {
+      if (heads_.empty() || heads_.back().id != head) begin_head(head);
+      record(key, value);
+    };
+    if (options_.data)
+      hooks.any_record = [this](std::string_view key, std::string_view value) {
+        remember_extent(key, value);
+      };
     hooks.progress = options_.progress;
-    TRY(const TableCheckResult table, check_table(directory_, hooks));
+    TRY(const TableCheckResult table,
+        check_table(directory_, {.find_data = find_extent_data}, hooks));
     report_.pages = table.pages;
     report_.records = table.records;
-    if (table.complete) compare_totals(table);
-    check_places(table);
+    for (Head& head : heads_) {
+      now_ = &head;
+      if (table.complete) compare_totals();
+      check_places(table);
+    }
     if (options_.data) check_data();
     return std::move(report_);
   }
 
  private:
+  struct Owned {
+    ObjectId id;
+    StoredExtent extent;
+  };
+  struct Head {
+    StateId id = no_state;
+    Counters counters;
+    bool has_counters = false;
+    std::uint64_t objects_found = 0, blocks_found = 0;
+    std::unordered_map<ObjectId, KnownObject> objects;
+    std::vector<Owned> extents;
+    std::map<std::pair<ObjectId, std::uint64_t>, std::pair<std::string, ObjectId>> names;
+    ObjectId extent_owner = no_object;
+    std::uint64_t extent_end_block = 0;
+  };
+
+  void begin_head(StateId id) {
+    heads_.emplace_back();
+    now_ = &heads_.back();
+    now_->id = id;
+  }
+
   void report(std::string text) {
     ++report_.finding_count;
     if (report_.findings.size() < options_.most_findings)
@@ -56,12 +92,25 @@ class StoreCheck {
     std::string path;
     for (int depth = 0; depth < deepest_path; ++depth) {
       if (id == image_root) return path.empty() ? "/" : path;
-      const auto at = objects_.find(id);
-      if (at == objects_.end() || at->second.name.empty()) break;
-      path.insert(0, "/" + at->second.name);
-      id = at->second.parent;
+      const KnownObject* object = known(id);
+      if (object == nullptr || object->name.empty()) break;
+      path.insert(0, "/" + object->name);
+      id = object->parent;
     }
     return "<object " + std::to_string(to_number(id)) + ">" + path;
+  }
+
+  // As the head that is looked at knows it, else as any does.
+  const KnownObject* known(ObjectId id) const {
+    if (now_ != nullptr) {
+      const auto here = now_->objects.find(id);
+      if (here != now_->objects.end()) return &here->second;
+    }
+    for (const Head& head : heads_) {
+      const auto there = head.objects.find(id);
+      if (there != head.objects.end()) return &there->second;
+    }
+    return nullptr;
   }
 
   void record(std::string_view key, std::string_view value) {
@@ -92,48 +141,50 @@ class StoreCheck {
   }
 
   Result<void> take_counters(std::string_view value) {
-    TRY(counters_, decode_counters(value));
-    has_counters_ = true;
+    TRY(now_->counters, decode_counters(value));
+    now_->has_counters = true;
     return {};
   }
 
   Result<void> take_object(const ParsedKey& key, std::string_view value) {
     TRY(ObjectRecord record, decode_object(value));
-    objects_[key.id] = {record.parent, record.name, record.removed};
+    now_->objects[key.id] = {record.parent, record.name, record.removed};
+    now_->objects_found += record.removed ? 0 : 1;
     report_.objects += record.removed ? 0 : 1;
     check_number(key.id);
     return {};
   }
 
   void check_number(ObjectId id) {
-    if (is_local(id) && (to_number(id) & ~local_object_bit) >= counters_.next_object)
+    if (is_local(id) && (to_number(id) & ~local_object_bit) >= now_->counters.next_object)
       report(path_of(id) + ": its number has not been given out yet");
   }
 
   Result<void> take_extent(const ParsedKey& key, std::string_view value) {
     TRY(StoredExtent extent, decode_extent(key, value));
-    if (key.id == extent_owner_ && extent.first_block() < extent_end_block_)
+    if (key.id == now_->extent_owner && extent.first_block() < now_->extent_end_block)
       report(path_of(key.id) + ": two records for " + describe(extent));
-    extent_owner_ = key.id;
-    extent_end_block_ = extent.end_block();
+    now_->extent_owner = key.id;
+    now_->extent_end_block = extent.end_block();
     const std::uint64_t blocks = extent.sums.size();
+    now_->blocks_found += blocks;
     report_.data_blocks += blocks;
-    extents_.push_back({key.id, std::move(extent)});
+    now_->extents.push_back({key.id, std::move(extent)});
     return {};
   }
 
   Result<void> take_name(const ParsedKey& key, std::string_view value) {
     TRY(const NameRecord record, decode_name(value));
     if (record.child == no_object) return {};
-    if (record.sequence >= counters_.next_sequence && counters_.next_sequence > 1)
+    if (record.sequence >= now_->counters.next_sequence && now_->counters.next_sequence > 1)
       report(path_of(key.id) + "/" + key.name + ": its position has not been given out yet");
     // An image object without a record is unchanged; a local one without does not exist.
-    const auto child = objects_.find(record.child);
-    const bool known = child != objects_.end();
+    const auto child = now_->objects.find(record.child);
+    const bool known = child != now_->objects.end();
     if (known ? child->second.removed : is_local(record.child))
       report(path_of(key.id) + "/" + key.name + ": names object " +
              std::to_string(to_number(record.child)) + ", which does not exist");
-    names_[{key.id, record.sequence}] = {key.name, record.child};
+    now_->names[{key.id, record.sequence}] = {key.name, record.child};
     return {};
   }
 
@@ -145,68 +196,73 @@ class StoreCheck {
 
   Result<void> take_sequence(const ParsedKey& key, std::string_view value) {
     TRY(const SequenceRecord record, decode_sequence(value));
-    const auto name = names_.find({key.id, key.number});
-    if (name == names_.end() || name->second.first != record.name ||
+    const auto name = now_->names.find({key.id, key.number});
+    if (name == now_->names.end() || name->second.first != record.name ||
         name->second.second != record.child)
       report(path_of(key.id) + ": is listed with \"" + record.name +
              "\", which is not one of its names");
     else
-      names_.erase(name);
+      now_->names.erase(name);
     return {};
   }
 
-  void compare_totals(const TableCheckResult& table) {
-    for (const auto& [place, name] : names_)
+  void compare_totals() {
+    for (const auto& [place, name] : now_->names)
       report(path_of(place.first) + "/" + name.first + ": is missing from the directory's listing");
-    if (table.records == 0) return;
-    if (!has_counters_) return report("the record of counters is missing");
-    if (counters_.objects != report_.objects)
-      report("the store counts " + std::to_string(counters_.objects) + " objects, but has " +
-             std::to_string(report_.objects));
-    if (counters_.data_blocks != report_.data_blocks)
-      report("the store counts " + std::to_string(counters_.data_blocks) +
-             " data blocks, but has " + std::to_string(report_.data_blocks));
-    std::map<std::uint32_t, std::uint64_t> live;
-    for (const auto& [id, extent] : extents_) live[extent.data.segment] += extent.sums.size();
-    for (const auto& [segment, blocks] : table.live_blocks) {
-      if (blocks != live[segment])
-        report(layout::segment(segment) + ": counted with " + std::to_string(blocks) +
-               " live blocks, but " + std::to_string(live[segment]) + " are in use");
-    }
-    for (const auto& [segment, blocks] : live) {
-      if (blocks != 0 && !table.live_blocks.contains(segment))
-        report(layout::segment(segment) + ": holds data, but is not counted");
-    }
+    if (!now_->has_counters) return report("the record of counters is missing");
+    if (now_->counters.objects != now_->objects_found)
+      report("the store counts " + std::to_string(now_->counters.objects) + " objects, but has " +
+             std::to_string(now_->objects_found));
+    if (now_->counters.data_blocks != now_->blocks_found)
+      report("the store counts " + std::to_string(now_->counters.data_blocks) +
+             " data blocks, but has " + std::to_string(now_->blocks_found));
   }
 
-  // Extents lie inside their segments and share no block; sorted by place for check_data().
-  void check_places(const TableCheckResult& table) {
-    std::sort(extents_.begin(), extents_.end(), [](const Owned& a, const Owned& b) {
+  static void sort_by_place(std::vector<Owned>& extents) {
+    std::sort(extents.begin(), extents.end(), [](const Owned& a, const Owned& b) {
       return std::pair(a.extent.data.segment, a.extent.data.block) <
              std::pair(b.extent.data.segment, b.extent.data.block);
     });
-    for (std::size_t i = 0; i < extents_.size(); ++i) {
-      const StoredExtent& extent = extents_[i].extent;
+  }
+
+  // Extents lie inside their segments and share no block.
+  void check_places(const TableCheckResult& table) {
+    std::vector<Owned>& extents = now_->extents;
+    sort_by_place(extents);
+    for (std::size_t i = 0; i < extents.size(); ++i) {
+      const StoredExtent& extent = extents[i].extent;
       const std::uint64_t end = std::uint64_t{extent.data.block} + extent.sums.size();
       const auto segment = table.segments.find(extent.data.segment);
       if (segment == table.segments.end())
-        report(path_of(extents_[i].id) + ": " + describe(extent) + ": the file " +
+        report(path_of(extents[i].id) + ": " + describe(extent) + ": the file " +
                layout::segment(extent.data.segment) + " is missing");
       else if (end * data_block_size > segment->second)
-        report(path_of(extents_[i].id) + ": " + describe(extent) + ": the segment ends before it");
-      if (i + 1 == extents_.size()) break;
-      const StoredExtent& next = extents_[i + 1].extent;
+        report(path_of(extents[i].id) + ": " + describe(extent) + ": the segment ends before it");
+      if (i + 1 == extents.size()) break;
+      const StoredExtent& next = extents[i + 1].extent;
       if (next.data.segment == extent.data.segment && next.data.block < end)
-        report(path_of(extents_[i].id) + " and " + path_of(extents_[i + 1].id) +
+        report(path_of(extents[i].id) + " and " + path_of(extents[i + 1].id) +
                " share data blocks: " + describe(extent) + "; " + describe(next));
     }
   }
 
+  void remember_extent(std::string_view key, std::string_view value) {
+    if (key.empty() || key[0] != static_cast<char>(RecordKind::extent)) return;
+    auto parsed = parse_key(key);
+    if (!parsed) return;
+    auto extent = decode_extent(*parsed, value);
+    if (extent) all_extents_.push_back({parsed->id, std::move(*extent)});
+  }
+
+  // Checkpoints name their objects as the heads do, if those know them.
   void check_data() {
+    sort_by_place(all_extents_);
+    std::uint64_t total = 0;
+    for (const Owned& owned : all_extents_) total += owned.extent.sums.size();
     std::unique_ptr<File> file;
     std::uint32_t opened = 0;
     Buffer bytes(extent_limit);
-    for (const auto& [id, extent] : extents_) {
+    for (const auto& [id, extent] : all_extents_) {
       if (!file || opened != extent.data.segment) {
         auto next = directory_.open(layout::segment(extent.data.segment), OpenMode::read);
         if (!next) continue;  // reported by check_places()
@@ -223,7 +279,7 @@ class StoreCheck {
         if (!good) report_damaged_block(id, extent, i);
       }
       report_.blocks_read += extent.sums.size();
-      if (options_.progress) options_.progress({report_.blocks_read, report_.data_blocks});
+      if (options_.progress) options_.progress({report_.blocks_read, total});
     }
   }
 
@@ -236,21 +292,12 @@ class StoreCheck {
            std::to_string((extent.data.block + index) * data_block_size) + ")");
   }
 
-  struct Owned {
-    ObjectId id;
-    StoredExtent extent;
-  };
-
   Directory& directory_;
   const CheckOptions& options_;
   CheckReport report_;
-  Counters counters_;
-  bool has_counters_ = false;
-  std::unordered_map<ObjectId, KnownObject> objects_;
-  std::vector<Owned> extents_;
-  std::map<std::pair<ObjectId, std::uint64_t>, std::pair<std::string, ObjectId>> names_;
-  ObjectId extent_owner_ = no_object;
-  std::uint64_t extent_end_block_ = 0;
+  std::deque<Head> heads_;
+  Head* now_ = nullptr;
+  std::vector<Owned> all_extents_;   // of all states, for the data's sums
 };
 
 }  // namespace

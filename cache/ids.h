@@ -24,6 +24,12 @@ enum class VersionId : std::uint64_t {
 // always durable.
 using Ticket = std::uint64_t;
 
+// One version of a table's records (table_versions.h); never given out twice by a table.
+enum class StateId : std::uint64_t {};
+inline constexpr StateId no_state{0};
+inline constexpr StateId first_state{1};  // the head that a new table begins with
+constexpr std::uint64_t to_number(StateId id) { return static_cast<std::uint64_t>(id); }
+
 }  // namespace rowan::cache
 
 template <>

@@ -342,4 +342,14 @@ std::string describe(const StoredExtent& extent) {
          (extent.ranges.empty() ? "" : ", " + std::to_string(extent.ranges.size()) + " ranges");
 }
 
+Result<RecordData> find_extent_data(std::string_view key, std::string_view value) {
+  if (key.empty() || key[0] != static_cast<char>(RecordKind::extent)) return RecordData{};
+  TRY(const ParsedKey parsed, parse_key(key));
+  TRY(const StoredExtent extent, decode_extent(parsed, value));
+  const std::uint64_t window = (extent.end - 1) / extent_limit * extent_limit;
+  return RecordData{extent.data, static_cast<std::uint32_t>(extent.sums.size()),
+                    extent_key(parsed.id, window + 1),
+                    extent_key(parsed.id, window + extent_limit + 1)};
+}
+
 }  // namespace rowan::cache

@@ -93,4 +93,8 @@ std::string encode(const StoredExtent& extent);
 Result<StoredExtent> decode_extent(const ParsedKey& key, std::string_view value);
 std::string describe(const StoredExtent& extent);
 
+// TableOptions::find_data of a store: what an extent's record refers to. No extent and no part of
+// one leaves its window of extent_limit bytes.
+Result<RecordData> find_extent_data(std::string_view key, std::string_view value);
+
 }  // namespace rowan::cache

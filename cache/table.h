@@ -1,7 +1,7 @@
 // An ordered, durable map from byte strings to byte strings with atomic batches: the engine under
 // the redirect store and the image catalogue. A journal takes each batch with one sync; a
 // copy-on-write tree keeps the rest; a memory table in between holds what the tree does not have
-// yet.
+// yet. A Table shows one state; table_versions.h has those that keep several, one beside the other.
 //
 // Belongs to one strand and has no locks. It never waits for the disk: what needs the disk is
 // handed out as a Job (rpc/base/loop.h) and handed back.
@@ -59,6 +59,16 @@ struct DataPointer {
   friend bool operator==(const DataPointer&, const DataPointer&) = default;
 };
 
+// The data that a record refers to: one run of blocks, or none (no blocks). Blocks never move from
+// a record within [group_from, group_to) to one outside.
+struct RecordData {
+  DataPointer first;
+  std::uint32_t blocks = 0;
+  std::string group_from, group_to;
+};
+// Pure. corrupt: outside the grammar of the table's records.
+using FindRecordData = Result<RecordData> (*)(std::string_view key, std::string_view value);
+
 struct TableOptions {
   std::uint64_t memory_table_bytes = 32u << 20;   // then it is frozen and merged into the tree
   // not yet written; apply() answers try_later beyond
@@ -70,6 +80,8 @@ struct TableOptions {
   std::uint64_t reserve_bytes = 24u << 20;
   // false: durable() follows the write, not the sync
   bool sync = true;
+  // Needed to drop a state whose records refer to data; null: none of the records does.
+  FindRecordData find_data = nullptr;
 };
 
 // Changes that happen together or not at all. Later edits of a key replace earlier ones.
@@ -108,12 +120,15 @@ class Batch {
   bool opens_store = false;
 
   struct Edit {
-    enum class Kind : std::uint8_t { put = 1, erase = 2, release = 3 };
+    enum class Kind : std::uint8_t { put = 1, erase = 2, release = 3, operation = 5 };
     Kind kind = Kind::put;
     std::string key{}, value{};
     std::uint32_t pointer_at = no_pointer;
     DataPointer released{};
     std::uint32_t released_blocks = 0;
+    // of the journal's only: an operation on states (table_state_set.h), the label in `value`
+    std::uint8_t operation = 0;
+    StateId other = no_state;
   };
   static constexpr std::uint32_t no_pointer = ~std::uint32_t{0};
   const std::vector<Edit>& edits() const { return edits_; }
@@ -141,8 +156,9 @@ class Table {
   // create() makes an empty table in a directory that holds none; open() recovers an existing one
   // by itself. Both are synchronous, for a start-up thread, and lock the directory, which must
   // outlive the table and all its jobs. busy: another process has it. not_found: no table here.
-  // not_supported: a newer format. corrupt, naming file and place: it cannot be trusted as a whole
-  // (single damages do not lead here).
+  // not_supported: another format. corrupt, naming file and place: it cannot be trusted as a whole
+  // (single damages do not lead here). The table shows first_state; if that has been dropped, every
+  // call says stale.
   static Result<std::unique_ptr<Table>> create(Directory& directory, const TableOptions& options);
   static Result<std::unique_ptr<Table>> open(Directory& directory, const TableOptions& options);
   virtual ~Table() = default;

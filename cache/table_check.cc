@@ -1,5 +1,6 @@
 #include "cache/table_check.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
@@ -14,12 +15,28 @@
 namespace rowan::cache {
 namespace {
 
+using Overrides = std::map<std::string_view, const MemoryTable::Value*>;
+
+// What the journal says about a state's keys over its tree.
+Overrides overrides_of(const State& state, TreeRoot& root) {
+  Overrides found;
+  auto add = [&](const MemoryTable& changes) {
+    for (const auto& [key, value] : changes.entries()) found.try_emplace(key, &value);
+  };
+  if (state.active) add(*state.active);
+  const Version* version = state.version.get();
+  for (; !version->root; version = version->below.get()) add(*version->changes);
+  root = *version->root;
+  return found;
+}
+
 // Both places of the superblock, a page by itself and its copy by itself: a table that reads the
-// healthy one of two never notices the other.
+// healthy one of two never notices the other. Pages that states share are looked at once, unless
+// the records of a head are wanted.
 class TableCheck {
  public:
-  TableCheck(Directory& directory, const TableCheckHooks& hooks)
-      : directory_(directory), hooks_(hooks) {}
+  TableCheck(Directory& directory, const TableCheckOptions& options, const TableCheckHooks& hooks)
+      : directory_(directory), options_(options), hooks_(hooks) {}
 
   Result<TableCheckResult> run() {
     TRY(const auto lock, directory_.lock(layout::lock));
@@ -28,19 +45,20 @@ class TableCheck {
     auto allocator =
         load_bitmap(*tree_, superblock_.bitmap, superblock_.page_count, superblock_.epoch);
     if (!allocator) report(allocator.error().detail);
-    TRY(Recovered recovered, recover_journal(directory_, superblock_));
+    for (const PagePointer& page : superblock_.bitmap) (void)read(page, 0);
+    TRY_VOID(load_states());
+    TRY(Recovered recovered, recover_journal(directory_, superblock_, states_));
     if (!recovered.repaired.empty())
       report(std::to_string(recovered.repaired.size()) +
              " groups of the journal could only be read from their copy");
-    memory_ = std::move(recovered.memory);
-    next_ = memory_->entries().begin();
     TRY_VOID(measure_segments());
-    for (const PagePointer& page : superblock_.bitmap) (void)read(page, 0);
-    if (!superblock_.root.pointer.absent())
-      walk(superblock_.root.pointer, superblock_.root.level, {}, {});
-    emit_memory_until({});
+    for (const auto& [id, state] : states_.all()) result_.states.push_back(state.info);
+    // Those without changes first: a page of theirs counts with all its records.
+    walk_states(false);
+    walk_states(true);
     if (allocator) compare(*allocator);
-    add_memory_changes();
+    add_ledger(recovered.ledger);
+    if (options_.find_data != nullptr && result_.complete) compare_blocks();
     return std::move(result_);
   }
 
@@ -56,6 +74,17 @@ class TableCheck {
     return {};
   }
 
+  Result<void> load_states() {
+    auto records = own::load(*tree_, superblock_.meta, superblock_.epoch);
+    if (!records)
+      return Error(records.error().code, directory_.path() + "/" + records.error().detail);
+    states_ = own::make_states(*records);
+    result_.live_blocks = std::move(records->live);
+    if (!superblock_.meta.pointer.absent())
+      walk(superblock_.meta.pointer, superblock_.meta.level, {}, {});
+    return {};
+  }
+
   Result<void> measure_segments() {
     TRY(const auto names, directory_.list());
     for (const std::string& name : names) {
@@ -67,12 +96,19 @@ class TableCheck {
     return {};
   }
 
-  // The page, from whichever place is whole; each damaged place is a finding.
+  // ---- pages
+
+  // The page, from whichever place is whole; each damaged place is a finding, once.
   std::optional<Buffer> read(const PagePointer& pointer, std::uint8_t level) {
+    const auto known = seen_.find(pointer.page);
+    if (known != seen_.end() && known->second == pointer.checksum) {
+      auto again = load_page(*tree_, pointer, level, superblock_.epoch);
+      return again ? std::optional(std::move(again->bytes)) : std::nullopt;
+    }
     std::optional<Buffer> good;
     for (const std::uint32_t page : {pointer.page, pointer.copy}) {
       if (page == 0) continue;
-      if (!seen_.insert(page).second)
+      if (!seen_.emplace(page, pointer.checksum).second)
         report("tree page " + std::to_string(page) + " is used twice");
       Buffer bytes(page_size);
       auto got = tree_->read_at(std::uint64_t{page} * page_size, bytes.span());
@@ -94,61 +130,91 @@ class TableCheck {
     return good;
   }
 
-  void walk(const PagePointer& pointer, std::uint8_t level, std::string_view lower,
-            std::optional<std::string_view> upper) {
-    const auto bytes = read(pointer, level);
-    if (!bytes) return;
-    const PageView page(bytes->view());
+  void check_entries(const PagePointer& pointer, const PageView& page, std::string_view lower,
+                     std::optional<std::string_view> upper) {
     if (auto order = check_order(page); !order)
       report(describe(pointer) + ": " + order.error().detail);
     if (page.lost_base()) {
       result_.complete = false;
       report(describe(pointer) + ": stands for a page that was lost");
     }
-    for (std::size_t i = 0; i < page.count(); ++i) {
-      const bool bound = level > 0 && i == 0;  // its key says nothing
-      if (!bound && (page.key(i) < lower || (upper && page.key(i) >= *upper)))
+    for (std::size_t i = page.level() > 0 ? 1 : 0; i < page.count(); ++i) {
+      if (page.key(i) < lower || (upper && page.key(i) >= *upper))
         report(describe(pointer) + ": a key lies outside the page's range");
+    }
+  }
+
+  void walk(const PagePointer& pointer, std::uint8_t level, std::string_view lower,
+            std::optional<std::string_view> upper) {
+    const bool counted = counted_.contains(pointer.page);
+    if (counted && !emits_) return;
+    const bool first = !seen_.contains(pointer.page);
+    const auto bytes = read(pointer, level);
+    if (!bytes) return;
+    const PageView page(bytes->view());
+    if (first) check_entries(pointer, page, lower, upper);
+    for (std::size_t i = 0; i < page.count(); ++i) {
       if (level == 0) {
-        emit(page.leaf_entry(i));
+        take(page.leaf_entry(i), counted);
         continue;
       }
-      const std::string_view from = i == 0 ? lower : page.key(i);
-      walk(page.child(i), level - 1, from,
+      walk(page.child(i), level - 1, i == 0 ? lower : page.key(i),
            i + 1 < page.count() ? std::optional(page.key(i + 1)) : upper);
     }
+    if (overrides_.empty()) counted_.insert(pointer.page);
   }
 
-  // ---- records, merged with what the journal has
+  // ---- records of the state being walked, its tree's merged with the journal's
 
-  void emit(const LeafEntry& entry) {
-    if (entry.key < own::end_key) {
-      own::Records records;
-      if (!entry.value || !own::decode(entry.key, *entry.value, records))
-        report("tree: an unreadable record of the table's own");
-      result_.live_blocks.merge(records.live);
-      return;
+  void walk_states(bool with_changes) {
+    for (const auto& [id, state] : states_.all()) {
+      TreeRoot root;
+      overrides_ = overrides_of(state, root);
+      if (overrides_.empty() == with_changes) continue;
+      state_ = id;
+      emits_ = state.info.head;
+      next_ = overrides_.begin();
+      if (!root.pointer.absent()) walk(root.pointer, root.level, {}, {});
+      take_overrides_until({});
     }
-    emit_memory_until(entry.key);
-    // the journal's is newer
-    if (next_ != memory_->entries().end() && next_->first == entry.key) return;
-    if (entry.value) give(entry.key, *entry.value);
+    overrides_.clear();
   }
 
-  void emit_memory_until(std::optional<std::string_view> key) {
-    while (next_ != memory_->entries().end() && (!key || next_->first < *key)) {
-      if (next_->second) give(next_->first, *next_->second);
+  void take(const LeafEntry& entry, bool counted) {
+    if (entry.key < own::end_key) return;
+    take_overrides_until(entry.key);
+    // the journal's is newer
+    if (next_ != overrides_.end() && next_->first == entry.key) return;
+    if (entry.value) give(entry.key, *entry.value, counted);
+  }
+
+  void take_overrides_until(std::optional<std::string_view> key) {
+    while (next_ != overrides_.end() && (!key || next_->first < *key)) {
+      if (*next_->second) give(next_->first, **next_->second, false);
       ++next_;
     }
   }
 
-  void give(std::string_view key, std::string_view value) {
+  void give(std::string_view key, std::string_view value, bool counted) {
+    if (!counted) count_data(key, value);
+    if (!counted && hooks_.any_record) hooks_.any_record(key, value);
+    if (!emits_) return;
     ++result_.records;
-    hooks_.record(key, value);
+    hooks_.record(state_, key, value);
   }
 
-  void add_memory_changes() {
-    for (const auto& [segment, change] : memory_->live_changes()) {
+  // ---- sums
+
+  void count_data(std::string_view key, std::string_view value) {
+    if (options_.find_data == nullptr) return;
+    auto data = options_.find_data(key, value);
+    if (!data) report("a record that refers to data cannot be read: " + data.error().detail);
+    else if (data->blocks != 0)
+      used_.push_back({data->first.segment, data->first.block, data->blocks});
+  }
+
+  void add_ledger(const BlockLedger& ledger) {
+    for (const auto& [segment, change] : ledger.live_changes()) {
       const auto blocks = static_cast<std::int64_t>(result_.live_blocks[segment]) + change;
       if (blocks < 0)
         report(layout::segment(segment) + ": more data was given back than was there");
@@ -156,11 +222,25 @@ class TableCheck {
     }
   }
 
+  void compare_blocks() {
+    std::map<std::uint32_t, std::uint64_t> live;
+    for (const DeadRange& range : join_ranges(std::move(used_))) live[range.segment] += range.count;
+    for (const auto& [segment, blocks] : result_.live_blocks) {
+      if (blocks != live[segment])
+        report(layout::segment(segment) + ": counted with " + std::to_string(blocks) +
+               " live blocks, but " + std::to_string(live[segment]) + " are in use");
+    }
+    for (const auto& [segment, blocks] : live) {
+      if (blocks != 0 && !result_.live_blocks.contains(segment))
+        report(layout::segment(segment) + ": holds data, but is not counted");
+    }
+  }
+
   void compare(const PageAllocator& allocator) {
     std::uint64_t leaked = 0;
     for (std::uint32_t page = 1; page < allocator.page_count(); ++page)
       leaked += allocator.is_used(page) && !seen_.contains(page) ? 1 : 0;
-    for (const std::uint32_t page : seen_) {
+    for (const auto& [page, checksum] : seen_) {
       if (!allocator.is_used(page))
         report("tree page " + std::to_string(page) + " is in use, but the bitmap calls it free");
     }
@@ -171,19 +251,26 @@ class TableCheck {
   }
 
   Directory& directory_;
+  const TableCheckOptions& options_;
   const TableCheckHooks& hooks_;
   Superblock superblock_;
   std::unique_ptr<File> tree_;
-  std::unique_ptr<MemoryTable> memory_;
-  MemoryTable::Map::const_iterator next_;
-  std::set<std::uint32_t> seen_;
+  StateSet states_;
+  StateId state_ = no_state;
+  bool emits_ = false;
+  Overrides overrides_;
+  Overrides::const_iterator next_ = overrides_.end();
+  std::map<std::uint32_t, std::uint64_t> seen_;   // pages, and the sums of their contents
+  std::set<std::uint32_t> counted_;               // whose records, with all below, are in used_
+  std::vector<DeadRange> used_;
   TableCheckResult result_;
 };
 
 }  // namespace
 
-Result<TableCheckResult> check_table(Directory& directory, const TableCheckHooks& hooks) {
-  return TableCheck(directory, hooks).run();
+Result<TableCheckResult> check_table(Directory& directory, const TableCheckOptions& options,
+                                     const TableCheckHooks& hooks) {
+  return TableCheck(directory, options, hooks).run();
 }
 
 }  // namespace rowan::cache

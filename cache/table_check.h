@@ -1,5 +1,6 @@
 // Walks a closed table with the decoders that the table itself uses: superblock, every page and its
-// copy, the bitmap, the journal. Hands all records out in order. Reads only.
+// copy, the bitmap, the journal, for all states together. Hands the records of the heads out in
+// order. Reads only.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 
 #include "cache/file.h"
 #include "cache/table_memory.h"
+#include "cache/table_versions.h"
 #include "rpc/base/result.h"
 
 namespace rowan::cache {
@@ -22,21 +24,29 @@ struct CheckProgress {
 struct TableCheckHooks {
   // one sentence with the place
   std::function<void(std::string)> finding;
-  // callers' records, in order
-  std::function<void(std::string_view key, std::string_view value)> record;
+  // callers' records of every head, one head after the other, in order
+  std::function<void(StateId head, std::string_view key, std::string_view value)> record;
+  // the callers' records of all states, each at least once, in no order; may be empty
+  std::function<void(std::string_view key, std::string_view value)> any_record;
   std::function<void(const CheckProgress&)> progress;
+};
+
+struct TableCheckOptions {
+  FindRecordData find_data = nullptr;   // as in TableOptions
 };
 
 struct TableCheckResult {
   std::uint64_t pages = 0, records = 0;
   // false: pages were lost, so records are missing
   bool complete = true;
+  std::vector<StateInfo> states;
   std::map<std::uint32_t, std::uint64_t> live_blocks;  // what the table believes, by segment
   std::map<std::uint32_t, std::uint64_t> segments;     // sizes in bytes of those that exist
 };
 
 // An error only if the table cannot be walked at all: busy, not_found, not_supported, or corrupt
-// when neither superblock can be read or the journal is damaged.
-Result<TableCheckResult> check_table(Directory& directory, const TableCheckHooks& hooks);
+// when neither superblock, the states or the journal can be read.
+Result<TableCheckResult> check_table(Directory& directory, const TableCheckOptions& options,
+                                     const TableCheckHooks& hooks);
 
 }  // namespace rowan::cache

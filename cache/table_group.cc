@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t head_magic = 0x50524757414f5231;  // "1ROAWGRP"
 constexpr std::uint64_t copy_magic = 0x59504357414f5231;  // "1ROAWCPY"
-constexpr std::uint32_t group_format = 1;
+constexpr std::uint32_t group_format = 2;
 constexpr std::uint8_t batch_mark = 4;
 constexpr std::uint32_t largest_group_blocks = 1u << 20;  // 4 GiB: anything above is damage
 
@@ -53,6 +53,10 @@ Result<Batch::Edit> decode_edit(DiskReader& in, std::uint8_t kind) {
     edit.released.block = in.u32();
     edit.released.birth = in.u64();
     edit.released_blocks = in.u32();
+  } else if (edit.kind == Batch::Edit::Kind::operation) {
+    edit.operation = in.u8();
+    edit.other = StateId{in.u64()};
+    edit.value = in.text();
   } else {
     return Error(Errc::corrupt, "an edit of unknown kind " + std::to_string(kind));
   }
@@ -141,9 +145,10 @@ void DataSum::add(ByteView blocks) {
 
 std::uint64_t DataSum::finish() const { return checksum64(sums_); }
 
-void encode_batch_start(std::string& out, std::uint32_t edit_count) {
+void encode_batch_start(std::string& out, StateId state, std::uint32_t edit_count) {
   DiskWriter writer(out);
   writer.u8(batch_mark);
+  writer.u64(to_number(state));
   writer.u32(edit_count);
 }
 
@@ -155,6 +160,8 @@ std::size_t encoded_size(const Batch::Edit& edit) {
       return 3 + edit.key.size();
     case Batch::Edit::Kind::release:
       return 21;
+    case Batch::Edit::Kind::operation:
+      return 12 + edit.value.size();
   }
   return 0;
 }
@@ -178,6 +185,11 @@ void encode_edit(std::string& out, const Batch::Edit& edit) {
       writer.u64(edit.released.birth);
       writer.u32(edit.released_blocks);
       break;
+    case Batch::Edit::Kind::operation:
+      writer.u8(edit.operation);
+      writer.u64(to_number(edit.other));
+      writer.text(edit.value);
+      break;
   }
 }
 
@@ -186,6 +198,7 @@ Result<Batch::Edit> EditReader::next() {
   std::uint8_t kind = in.u8();
   if (left_in_batch_ == 0) {
     if (in.failed() || kind != batch_mark) return Error(Errc::corrupt, "edits outside a batch");
+    state_ = StateId{in.u64()};
     left_in_batch_ = in.u32();
     ++batches_;
     if (left_in_batch_ == 0) return Error(Errc::corrupt, "a batch without edits");

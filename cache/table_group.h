@@ -60,7 +60,8 @@ class DataSum {
 };
 
 // The edits of one batch, appended to a group's.
-void encode_batch_start(std::string& out, std::uint32_t edit_count);
+inline constexpr std::size_t batch_start_size = 13;
+void encode_batch_start(std::string& out, StateId state, std::uint32_t edit_count);
 void encode_edit(std::string& out, const Batch::Edit& edit);
 std::size_t encoded_size(const Batch::Edit& edit);
 
@@ -72,11 +73,14 @@ class EditReader {
   // corrupt: outside the grammar.
   Result<Batch::Edit> next();
   std::uint64_t batches_begun() const { return batches_; }
+  // of the batch that the last edit belongs to
+  StateId state() const { return state_; }
 
  private:
   std::string_view rest_;
   std::uint32_t left_in_batch_ = 0;
   std::uint64_t batches_ = 0;
+  StateId state_ = no_state;
 };
 
 }  // namespace rowan::cache

@@ -1,5 +1,6 @@
-// The table's state on its strand. table.cc: opening, reading, applying; table_work.cc: which job
-// is next and what its end means; table_space.cc: room on the disk.
+// The table on its strand. table_open.cc: opening; table_read.cc: reading; table.cc: applying;
+// table_work.cc: which job is next and what its end means; table_space.cc: room on the disk;
+// table_reclaim.cc: dropped states, and pins.
 #pragma once
 
 #include <deque>
@@ -14,9 +15,12 @@
 #include "cache/table_jobs.h"
 #include "cache/table_journal.h"
 #include "cache/table_memory.h"
+#include "cache/table_own.h"
 #include "cache/table_recover.h"
+#include "cache/table_state_set.h"
 #include "cache/table_superblock.h"
 #include "cache/table_tree.h"
+#include "cache/table_versions.h"
 
 namespace rowan::cache {
 
@@ -99,28 +103,60 @@ class SegmentFiles {
   std::uint64_t uses_ = 0;
 };
 
+class TableImpl;
+
 struct TableParts {
   std::unique_ptr<File> lock;
   SharedFile tree, superblock_file;
   Superblock superblock;
+  own::Records own;
+  StateSet states;                              // as of the journal's end
   Recovered recovered;
   PageAllocator allocator;
   bool reserve_present = false;
   std::uint64_t life = 0;
 };
 
-class TableImpl final : public Table {
+// A dropped state being given back (table_reclaim.cc).
+struct DropWork {
+  StateId state = no_state;
+  Ticket since = 0;                             // the child's tree is that of then
+  Ticket after = 0;                             // frozen_at of the parent
+  std::shared_ptr<Version> version, child;      // child: null if there is none
+  std::shared_ptr<DropWalk> walk;
+  bool walked = false;
+  // After `since`: data that the child released and this state holds; pages, the same.
+  std::vector<std::pair<DataPointer, std::uint32_t>> held;
+  std::vector<PagePointer> kept;
+};
+
+// table_open.cc: everything there is on disk, recovered; synchronous.
+Result<TableParts> open_parts(Directory& directory, const TableOptions& options);
+Result<std::unique_ptr<TableImpl>> open_table(Directory& directory, const TableOptions& options);
+Result<std::unique_ptr<TableImpl>> create_table(Directory& directory, const TableOptions& options);
+
+class TableImpl final : public VersionedTable {
  public:
   TableImpl(Directory& directory, const TableOptions& options, TableParts parts);
-  // Reads the table's own records; synchronous. The last step of opening.
-  Result<void> load_own_records();
 
-  Result<std::string_view> get(std::string_view key) override;
-  Result<std::vector<TableEntry>> scan(std::string_view from, std::string_view to,
-                                       std::size_t limit) override;
-  Result<void> read_data(DataPointer first, std::span<const std::uint64_t> sums,
-                         ByteSpan into) override;
-  Result<Ticket> apply(Batch& batch) override;
+  // One state; the same contracts as Table.
+  Result<std::string_view> get(StateId state, std::string_view key);
+  Result<std::vector<TableEntry>> scan(StateId state, std::string_view from, std::string_view to,
+                                       std::size_t limit);
+  Result<void> read_data(DataPointer first, std::span<const std::uint64_t> sums, ByteSpan into);
+  Result<Ticket> apply(StateId state, Batch& batch);
+
+  std::unique_ptr<Table> view(StateId state) override;
+  Result<StateId> checkpoint(StateId head, std::string_view label) override;
+  Result<StateId> branch(StateId checkpoint, std::string_view label) override;
+  Result<StateId> rollback(StateId head, StateId to, std::string_view label, Batch* then) override;
+  Result<void> freeze(StateId head, std::string_view label) override;
+  Result<void> drop(StateId state) override;
+  Result<void> set_label(StateId state, std::string_view label) override;
+  std::vector<StateInfo> states() const override;
+  Result<std::unique_ptr<StatePin>> pin(StateId checkpoint) override;
+  std::unique_ptr<TableDiff> diff(const StatePin* before, const StatePin& after) override;
+
   void want_durable(Ticket ticket) override;
   Ticket applied() const override { return applied_; }
   Ticket durable() const override { return options_.sync ? synced_ : written_; }
@@ -136,18 +172,24 @@ class TableImpl final : public Table {
 
  private:
   // Reading.
-  Result<std::string_view> get_from_tree(std::string_view key);
+  Result<const State*> visible(StateId state) const;
+  Result<std::string_view> get_from_tree(const TreeRoot& root, std::string_view key);
   bool copy_pending(const DataPointer& first, ByteSpan into) const;
   Result<void> verify(const DataPointer& first, std::span<const std::uint64_t> sums,
                       ByteView bytes) const;
 
-  // Applying.
-  Result<void> check(const Batch& batch) const;
+  // Applying. `operation`: null for plain changes.
+  Result<void> check(const Batch& batch, bool needs_edits) const;
+  Result<void> check_depth(const StateOperation& operation);
   Result<void> admit(std::uint64_t bytes, const Batch& batch);
-  void take(Batch& batch, DataPointer first);
+  Result<StateId> operate(StateOperation operation, Batch* then);
+  Result<void> commit(StateId state, Batch& batch, const StateOperation* operation);
+  void encode(StateId state, Batch& batch, const StateOperation* operation, DataPointer first);
+  void take(StateId state, Batch& batch);
+  void release(StateId head, const DataPointer& first, std::uint32_t blocks);
   void seal();
   void take_spent();
-  void freeze();
+  void freeze_all();
 
   // Jobs.
   bool write_due() const;
@@ -161,13 +203,28 @@ class TableImpl final : public Table {
   std::unique_ptr<Job> make_close();
   std::unique_ptr<Job> next_maintenance();
   std::unique_ptr<Job> make_reserve();
-  void add_own_records(MergeJob& job) const;
+  void plan_blocks(MergeJob& job) const;
+  void plan_versions(MergeJob& job) const;
   void done(LoadJob& job);
   void done(WriteJob& job);
   void done(MergeJob& job);
   void done(CleanupJob& job);
   void done(CloseJob& job);
+  void done(WalkJob& job);
+  void damaged(std::string what);
   void fail(const Error& error, const char* what);
+
+  // Dropped states and pins.
+  class Pin;
+  StateId next_to_drop() const;
+  bool drop_due() const;
+  void advance_drop();
+  void begin_drop();
+  void finish_drop();
+  std::unique_ptr<Job> make_walk();
+  void note_held(StateId head, const DataPointer& first, std::uint32_t blocks);
+  void note_kept(const Version& version, const std::vector<PagePointer>& kept);
+  void settle_pages();
 
   Directory& directory_;
   TableOptions options_;
@@ -175,10 +232,12 @@ class TableImpl final : public Table {
   SharedFile superblock_file_, tree_;
   Superblock superblock_;                       // as on disk
   TreePages pages_;
-  PageAllocator allocator_;                     // as on disk, settled
+  PageAllocator allocator_;                     // as on disk; settled, unless drop_ is under way
   Journal journal_;
-  std::unique_ptr<MemoryTable> active_;
-  std::shared_ptr<MemoryTable> frozen_;         // being merged, or waiting for the journal
+  StateSet states_;
+  MergeJob::StoredStates stored_states_;        // as on disk
+  BlockLedger ledger_;                          // since the last freeze
+  std::unique_ptr<FrozenTable> frozen_;         // being merged, or waiting for the journal
   std::map<std::uint32_t, std::uint64_t> live_; // live data blocks by segment, as in the tree
   std::set<std::uint32_t> segments_;            // that exist
   SegmentFiles files_;
@@ -187,6 +246,11 @@ class TableImpl final : public Table {
   std::vector<DeadRange> to_punch_;             // durable in the tree as such; done by the cleanup
   std::vector<std::string> punch_keys_;         // the records that say so
   bool cleanup_due_ = false;
+  bool merge_wanted_ = false;                   // whatever the memory tables hold
+  std::map<StateId, std::size_t> pins_;         // how many, by state
+  std::unique_ptr<DropWork> drop_;              // under way; no page that merges free is used
+  std::set<StateId> undroppable_;               // damaged
+  bool walk_out_ = false;
 
   Ticket applied_ = 0, written_ = 0, synced_ = 0, wanted_ = 0;
   std::optional<Error> failure_;
@@ -198,7 +262,7 @@ class TableImpl final : public Table {
   std::vector<std::string> damage_;             // found by merges; bounded
   std::uint32_t loads_out_ = 0;
   bool write_out_ = false, maintenance_out_ = false, closing_ = false;
-  std::string edits_;                           // scratch of apply()
+  std::string edits_;                           // scratch of commit()
 
   friend class MergedScan;
 };

@@ -1,6 +1,9 @@
 #include "cache/table_jobs.h"
 
+#include <utility>
+
 #include "cache/layout.h"
+#include "cache/table_own.h"
 
 namespace rowan::cache {
 
@@ -68,23 +71,12 @@ Result<void> WriteJob::sync_all() {
 }
 
 void MergeJob::run() noexcept {
-  auto synced = sync_dirty();
-  if (!synced) {
-    sync_failed = true;
-    outcome = std::move(synced).error();
-    return;
-  }
-  input.own = &own;
-  input.edits = &memory->entries();
-  input.make_room = [this] { return reserve.make_room(); };
-  const SharedFile tree = input.tree;
-  outcome = merge(std::move(input));
-  if (!*outcome) return;
-  auto finished = tree->sync();
-  if (finished) finished = finish(**outcome);
-  if (finished) return;
-  sync_failed = true;
-  outcome = std::move(finished).error();
+  outcome = sync_dirty();
+  sync_failed = !outcome;
+  if (outcome) outcome = merge();
+  if (!outcome) return;
+  outcome = finish();
+  sync_failed = !outcome;
 }
 
 Result<void> MergeJob::sync_dirty() {
@@ -93,10 +85,46 @@ Result<void> MergeJob::sync_dirty() {
   return {};
 }
 
-Result<void> MergeJob::finish(const MergeOutcome& merged) {
-  superblock.root = merged.root;
-  superblock.bitmap = merged.bitmap;
-  superblock.page_count = merged.allocator.page_count();
+Result<void> MergeJob::merge() {
+  space.make_room = [this] { return reserve.make_room(); };
+  TRY_VOID(merge_steps());
+  add_states();
+  const Ticket through = superblock.merged_through;
+  TRY(superblock.meta, merge_tree(space, {superblock.meta, &own, through}));
+  for (const PagePointer& page : unused_pages) space.give_back(page);
+  TRY(superblock.bitmap, write_bitmap(space, superblock.bitmap, through));
+  superblock.page_count = space.allocator.page_count();
+  return {};
+}
+
+Result<void> MergeJob::merge_steps() {
+  for (Step& step : steps) {
+    if (step.below) step.root = steps[*step.below].root;
+    TreeChange change{step.root, &step.changes->entries(), step.changes->last, step.keep};
+    change.kept = &step.kept;
+    TRY(step.root, merge_tree(space, change));
+  }
+  return {};
+}
+
+void MergeJob::add_states() {
+  StoredStates planned;
+  for (const PlannedState& state : states) {
+    const TreeRoot root = state.step ? steps[*state.step].root : state.root;
+    std::string record = own::encode_state(state.info, root);
+    const auto before = stored.find(state.info.id);
+    if (before == stored.end() || before->second != record)
+      own[own::state_key(state.info.id)] = record;
+    planned.emplace(state.info.id, std::move(record));
+  }
+  for (const auto& [id, record] : stored) {
+    if (!planned.contains(id)) own[own::state_key(id)] = std::nullopt;
+  }
+  stored = std::move(planned);
+}
+
+Result<void> MergeJob::finish() {
+  TRY_VOID(space.tree->sync());
   return write_superblock(*superblock_file, superblock);
 }
 

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "cache/file.h"
+#include "cache/table_drop.h"
 #include "cache/table_journal.h"
 #include "cache/table_merge.h"
+#include "cache/table_state_set.h"
 #include "cache/table_superblock.h"
 #include "cache/table_tree.h"
 #include "rpc/base/loop.h"
@@ -22,7 +24,7 @@ using SharedFile = std::shared_ptr<File>;
 
 class TableJob : public Job {
  public:
-  enum class Kind : std::uint8_t { load, write, merge, cleanup, close, reserve };
+  enum class Kind : std::uint8_t { load, write, merge, cleanup, close, reserve, walk };
   explicit TableJob(Kind kind) : kind_(kind) {}
   Kind kind() const { return kind_; }
 
@@ -87,30 +89,66 @@ class WriteJob final : public TableJob {
   Result<void> sync_all();
 };
 
+// What one merge takes: everything applied up to a moment, and the states as they were then.
+struct FrozenTable {
+  struct FrozenState {
+    StateInfo info;
+    std::shared_ptr<Version> version;
+  };
+  Ticket through = 0;
+  std::optional<JournalPosition> end;      // after the last group; known when that is written
+  std::vector<std::shared_ptr<Version>> versions;   // without a root; each after the one below it
+  std::vector<FrozenState> states;
+  BlockLedger ledger;
+  bool ends_drop = false;                  // and of the state that this merge takes away:
+  std::vector<PagePointer> pages;          // to be given back
+};
+
 class MergeJob final : public TableJob {
  public:
   explicit MergeJob(Directory& directory) : TableJob(Kind::merge), reserve(directory) {}
   void run() noexcept override;
 
+  // A version to be made a tree of: over that of an earlier step, or over a tree there is.
+  struct Step {
+    std::shared_ptr<const MemoryTable> changes;
+    std::optional<std::size_t> below;
+    TreeRoot root;                         // of what is below; after the step its own
+    Ticket keep = 0;                       // frozen_at of the checkpoint it is over
+    std::vector<PagePointer> kept;
+  };
+  struct PlannedState {
+    StateInfo info;
+    std::optional<std::size_t> step;       // its content is made by this step
+    TreeRoot root;                         // else it is this
+  };
+  using StoredStates = std::map<StateId, std::string>;
+
   ReserveUse reserve;
   // synced first (only without sync mode)
   std::vector<std::pair<std::uint32_t, SharedFile>> dirty;
   Directory* names = nullptr;                                 // the same
-  std::shared_ptr<const MemoryTable> memory;
-  MemoryTable::Map own;
-  MergeInput input;
+  std::vector<Step> steps;
+  std::vector<PlannedState> states;
+  std::vector<PagePointer> unused_pages;   // given back
+  StoredStates stored;                     // as in the meta tree; afterwards as planned
+  MemoryTable::Map own;                    // changes of the meta tree; the states' are added
+  MergeSpace space;
   SharedFile superblock_file;
-  Superblock superblock;                 // to be completed with the merge's outcome
+  Superblock superblock;                   // to be completed with the merge's outcome
   std::map<std::uint32_t, std::uint64_t> live;   // blocks by segment, for the strand afterwards
   std::vector<DeadRange> dead;                   // the same: to be punched
   std::vector<std::string> dead_keys;
 
-  std::optional<Result<MergeOutcome>> outcome;
+  Result<void> outcome;
   bool sync_failed = false;              // the error is of a sync or of the superblock: sticky
 
  private:
   Result<void> sync_dirty();
-  Result<void> finish(const MergeOutcome& merged);
+  Result<void> merge();
+  Result<void> merge_steps();
+  void add_states();
+  Result<void> finish();
 };
 
 class CleanupJob final : public TableJob {
@@ -132,6 +170,16 @@ class CloseJob final : public TableJob {
   SharedFile file;
   Superblock superblock;
   Result<void> result;
+};
+
+class WalkJob final : public TableJob {
+ public:
+  WalkJob() : TableJob(Kind::walk) {}
+  void run() noexcept override { over = walk->step(pages_per_step); }
+
+  static constexpr std::size_t pages_per_step = 64;
+  std::shared_ptr<DropWalk> walk;
+  Result<bool> over = false;
 };
 
 class ReserveJob final : public TableJob {

@@ -25,16 +25,16 @@ void MemoryTable::set(std::string key, Value value) {
   entries_.emplace_hint(at, std::move(key), std::move(value));
 }
 
-void MemoryTable::release(const DataPointer& first, std::uint32_t blocks) {
+void BlockLedger::release(const DataPointer& first, std::uint32_t blocks) {
   live_changes_[first.segment] -= blocks;
   add_spent({first.segment, first.block, blocks});
 }
 
-void MemoryTable::add_written(std::uint32_t segment, std::uint32_t data_blocks) {
+void BlockLedger::add_written(std::uint32_t segment, std::uint32_t data_blocks) {
   if (data_blocks != 0) live_changes_[segment] += data_blocks;
 }
 
-void MemoryTable::add_spent(const DeadRange& range) {
+void BlockLedger::add_spent(const DeadRange& range) {
   if (range.count == 0) return;
   if (!dead_.empty()) {
     DeadRange& before = dead_.back();
@@ -44,7 +44,6 @@ void MemoryTable::add_spent(const DeadRange& range) {
     }
   }
   dead_.push_back(range);
-  bytes_ += sizeof(DeadRange);
 }
 
 const MemoryTable::Value* MemoryTable::find(std::string_view key) const {

@@ -1,5 +1,5 @@
-// What the journal has and the tree has not: the newest value of each key, the data blocks that
-// died and the journal blocks that a merge will make useless. Immutable once frozen.
+// What the journal has and the tree has not: by state, the newest value of each key; for all of
+// them together, the data blocks that died and the journal blocks that a merge will make useless.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "cache/table.h"
-#include "cache/table_superblock.h"
 
 namespace rowan::cache {
 
@@ -21,35 +20,45 @@ struct DeadRange {
   friend auto operator<=>(const DeadRange&, const DeadRange&) = default;
 };
 
+// Changes of one state.
 class MemoryTable {
  public:
   using Value = std::optional<std::string>;   // nothing: erased
   using Map = std::map<std::string, Value, std::less<>>;
 
   void set(std::string key, Value value);
+  // Null: this table says nothing about the key.
+  const Value* find(std::string_view key) const;
+  const Map& entries() const { return entries_; }
+
+  std::uint64_t bytes() const { return bytes_; }
+  bool empty() const { return entries_.empty(); }
+
+  Ticket last = 0;                            // of the batches in here
+
+ private:
+  Map entries_;
+  std::uint64_t bytes_ = 0;
+};
+
+// What batches of all states did to the blocks of the segments.
+class BlockLedger {
+ public:
+  // Data that no state refers to any more.
   void release(const DataPointer& first, std::uint32_t blocks);
   void add_written(std::uint32_t segment, std::uint32_t data_blocks);
   // Head, overflow and copy of a group: useless after the merge.
   void add_spent(const DeadRange& range);
 
-  // Null: this table says nothing about the key.
-  const Value* find(std::string_view key) const;
-  const Map& entries() const { return entries_; }
+  // Useless once the merge is durable.
   const std::vector<DeadRange>& dead() const { return dead_; }
   // Change in the number of live data blocks, by segment.
   const std::map<std::uint32_t, std::int64_t>& live_changes() const { return live_changes_; }
-
-  std::uint64_t bytes() const { return bytes_; }
-  bool empty() const { return entries_.empty() && dead_.empty(); }
-
-  Ticket last = 0;                            // of the batches in here
-  std::optional<JournalPosition> end;         // after the last group; known when that is written
+  std::uint64_t bytes() const { return dead_.size() * sizeof(DeadRange); }
 
  private:
-  Map entries_;
   std::vector<DeadRange> dead_;
   std::map<std::uint32_t, std::int64_t> live_changes_;
-  std::uint64_t bytes_ = 0;
 };
 
 // Sorted, with neighbours joined.

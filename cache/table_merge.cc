@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cache/digest.h"
+#include "cache/table_superblock.h"
 #include "cache/table_tree.h"
 #include "rpc/base/check.h"
 
@@ -77,27 +78,20 @@ struct Run {
 
 class Merger {
  public:
-  explicit Merger(MergeInput input) : in_(std::move(input)) {
-    outcome_.allocator = std::move(in_.allocator);
-  }
+  Merger(MergeSpace& space, const TreeChange& change) : space_(space), change_(change) {}
 
-  Result<MergeOutcome> run() {
+  Result<TreeRoot> run() {
     std::vector<EditRef> edits;
-    edits.reserve(in_.own->size() + in_.edits->size());
-    append_edits(edits, *in_.own);
-    append_edits(edits, *in_.edits);
-    TRY(TreeRoot root, merge_root(edits));
-    outcome_.root = root;
-    for (const PagePointer& page : in_.old_bitmap) give_back(page);
-    TRY_VOID(write_bitmap());
-    return std::move(outcome_);
+    edits.reserve(change_.changes->size());
+    append_edits(edits, *change_.changes);
+    return merge_root(edits);
   }
 
  private:
   Result<TreeRoot> merge_root(Edits edits) {
     std::vector<InnerEntry> pages;
     std::uint8_t level = 0;
-    if (in_.root.pointer.absent()) {
+    if (change_.root.pointer.absent()) {
       Run run{.open = true,
               .lost_base = false,
               .first_key = {},
@@ -107,9 +101,10 @@ class Merger {
       add_entries(run, nullptr, edits);
       TRY_VOID(flush(run, pages));
     } else {
-      level = in_.root.level == 0 ? 0 : in_.root.level - 1;
-      TRY(pages, in_.root.level == 0 ? merge_only_leaf(edits)
-                                     : merge_children(in_.root.pointer, in_.root.level, edits));
+      level = change_.root.level == 0 ? 0 : change_.root.level - 1;
+      TRY(pages, change_.root.level == 0
+                     ? merge_only_leaf(edits)
+                     : merge_children(change_.root.pointer, change_.root.level, edits));
       // An unreadable inner root became leaves that hold the edits.
       if (replaced_by_leaves_) level = 0;
     }
@@ -123,7 +118,7 @@ class Merger {
   Result<std::vector<InnerEntry>> merge_only_leaf(Edits edits) {
     std::vector<InnerEntry> out;
     Run run;
-    TRY_VOID(merge_leaf(run, in_.root.pointer, {}, edits, out));
+    TRY_VOID(merge_leaf(run, change_.root.pointer, {}, edits, out));
     TRY_VOID(flush(run, out));
     return out;
   }
@@ -131,7 +126,7 @@ class Merger {
   // The pages that replace the children of an inner page.
   Result<std::vector<InnerEntry>> merge_children(const PagePointer& pointer, std::uint8_t level,
                                                  Edits edits) {
-    auto loaded = load_page(*in_.tree, pointer, level, in_.epoch);
+    auto loaded = load_page(*space_.tree, pointer, level, space_.epoch);
     if (!loaded) {
       if (!loaded.failed_with(Errc::corrupt)) return std::move(loaded).error();
       return lose_subtree(loaded.error().detail, level, edits);
@@ -177,7 +172,7 @@ class Merger {
                                 std::vector<InnerEntry>& out) {
     if (!edits.empty()) return merge_leaf(run, child.child, child.key, edits, out);
     const bool absorb = run.open && run.bytes < small_run;
-    if (absorb && load_page(*in_.tree, child.child, 0, in_.epoch)) {
+    if (absorb && load_page(*space_.tree, child.child, 0, space_.epoch)) {
       return merge_leaf(run, child.child, child.key, edits, out);
     }
     TRY_VOID(flush(run, out));
@@ -189,9 +184,9 @@ class Merger {
   // lost.
   Result<void> merge_leaf(Run& run, const PagePointer& pointer, const std::string& key, Edits edits,
                           std::vector<InnerEntry>& out) {
-    auto loaded = load_page(*in_.tree, pointer, 0, in_.epoch);
+    auto loaded = load_page(*space_.tree, pointer, 0, space_.epoch);
     if (!loaded && !loaded.failed_with(Errc::corrupt)) return std::move(loaded).error();
-    if (!loaded) outcome_.damage.push_back(loaded.error().detail);
+    if (!loaded) space_.damage.push_back(loaded.error().detail);
     const bool lost = !loaded || PageView(loaded->bytes.view()).lost_base();
     if (lost) TRY_VOID(flush(run, out));
     if (!run.open) {
@@ -214,7 +209,7 @@ class Merger {
 
   Result<std::vector<InnerEntry>> lose_subtree(const std::string& what, std::uint8_t level,
                                                Edits edits) {
-    outcome_.damage.push_back(what + " (level " + std::to_string(level) + ", with all below it)");
+    space_.damage.push_back(what + " (level " + std::to_string(level) + ", with all below it)");
     std::vector<InnerEntry> out;
     Run run{
         .open = true, .lost_base = true, .first_key = {}, .pages = {}, .entries = {}, .bytes = 0};
@@ -253,8 +248,8 @@ class Merger {
     auto emit = [&](std::span<const LeafEntry> entries) -> Result<void> {
       const std::string_view key = entries.empty() ? std::string_view() : entries.front().key;
       const bool twice = key.empty() || static_cast<std::uint8_t>(key[0]) < precious_below;
-      PagePointer pointer = allocate(twice);
-      TRY_VOID(write(pointer, build_leaf(entries, flags, identity(pointer))));
+      PagePointer pointer = space_.allocate(twice, change_.birth);
+      TRY_VOID(space_.write(pointer, build_leaf(entries, flags, identity(pointer))));
       out.push_back({std::string(key), pointer});
       return {};
     };
@@ -268,8 +263,8 @@ class Merger {
   Result<std::vector<InnerEntry>> pack(const std::vector<InnerEntry>& entries, std::uint8_t level) {
     std::vector<InnerEntry> out;
     auto emit = [&](std::span<const InnerEntry> part) -> Result<void> {
-      PagePointer pointer = allocate(true);
-      TRY_VOID(write(pointer, build_inner(part, level, identity(pointer))));
+      PagePointer pointer = space_.allocate(true, change_.birth);
+      TRY_VOID(space_.write(pointer, build_inner(part, level, identity(pointer))));
       out.push_back({part.front().key, pointer});
       return {};
     };
@@ -277,68 +272,75 @@ class Merger {
     return out;
   }
 
-  PagePointer allocate(bool twice) {
-    PagePointer pointer;
-    pointer.page = outcome_.allocator.allocate();
-    if (twice) pointer.copy = outcome_.allocator.allocate();
-    pointer.birth = in_.through;
-    return pointer;
-  }
   void give_back(const PagePointer& pointer) {
-    outcome_.allocator.release(pointer.page);
-    outcome_.allocator.release(pointer.copy);
+    if (pointer.birth > change_.keep) return space_.give_back(pointer);
+    if (change_.kept != nullptr) change_.kept->push_back(pointer);
   }
   PageIdentity identity(const PagePointer& pointer) const {
-    return {pointer.page, pointer.birth, in_.epoch};
+    return {pointer.page, pointer.birth, space_.epoch};
   }
 
-  // Sums the page, and puts it in its place or both.
-  Result<void> write(PagePointer& pointer, const Buffer& bytes) {
-    pointer.checksum = checksum64(bytes.view());
-    for (const std::uint32_t page : {pointer.page, pointer.copy}) {
-      if (page == 0) continue;
-      const std::uint64_t offset = std::uint64_t{page} * page_size;
-      auto written = in_.tree->write_at(offset, bytes.view());
-      if (written.failed_with(Errc::no_space) && in_.make_room && in_.make_room())
-        written = in_.tree->write_at(offset, bytes.view());
-      TRY_VOID(std::move(written));
-      ++outcome_.pages_written;
-    }
-    return {};
-  }
-
-  Result<void> write_bitmap();
-
-  MergeInput in_;
-  MergeOutcome outcome_;
+  MergeSpace& space_;
+  const TreeChange& change_;
   bool replaced_by_leaves_ = false;  // the last merge_children() gave leaves, whatever the level
 };
 
 // A page of the bitmap has the header of a leaf without entries, and bits behind it.
 constexpr std::size_t bits_per_page = page_capacity * 8;
 
-Result<void> Merger::write_bitmap() {
-  // Allocating the bitmap's own pages may need one more page of it; two rounds settle that.
-  std::vector<PagePointer> pages;
-  while (std::uint64_t{pages.size()} * bits_per_page < outcome_.allocator.page_count() + 64u)
-    pages.push_back(allocate(true));
-  if (pages.size() > max_bitmap_pages)
-    return Error(Errc::no_space, "the tree file has reached its largest size");
-  const std::string bits = outcome_.allocator.bitmap();
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    Buffer bytes = build_leaf({}, 0, identity(pages[i]));
-    const std::string_view part =
-        std::string_view(bits).substr(std::min(bits.size(), i * page_capacity), page_capacity);
-    if (!part.empty()) std::memcpy(bytes.data() + page_header_size, part.data(), part.size());
-    TRY_VOID(write(pages[i], bytes));
+}  // namespace
+
+void MergeSpace::give_back(const PagePointer& pointer) {
+  allocator.release(pointer.page);
+  allocator.release(pointer.copy);
+}
+
+PagePointer MergeSpace::allocate(bool twice, Ticket birth) {
+  PagePointer pointer;
+  pointer.page = allocator.allocate();
+  if (twice) pointer.copy = allocator.allocate();
+  pointer.birth = birth;
+  return pointer;
+}
+
+Result<void> MergeSpace::write(PagePointer& pointer, const Buffer& bytes) {
+  pointer.checksum = checksum64(bytes.view());
+  for (const std::uint32_t page : {pointer.page, pointer.copy}) {
+    if (page == 0) continue;
+    const std::uint64_t offset = std::uint64_t{page} * page_size;
+    auto written = tree->write_at(offset, bytes.view());
+    if (written.failed_with(Errc::no_space) && make_room && make_room())
+      written = tree->write_at(offset, bytes.view());
+    TRY_VOID(std::move(written));
+    ++pages_written;
   }
-  outcome_.bitmap = std::move(pages);
   return {};
 }
 
-}  // namespace
+Result<TreeRoot> merge_tree(MergeSpace& space, const TreeChange& change) {
+  if (change.changes->empty()) return change.root;
+  return Merger(space, change).run();
+}
 
-Result<MergeOutcome> merge(MergeInput input) { return Merger(std::move(input)).run(); }
+Result<std::vector<PagePointer>> write_bitmap(MergeSpace& space,
+                                              const std::vector<PagePointer>& old, Ticket birth) {
+  for (const PagePointer& page : old) space.give_back(page);
+  // Allocating the bitmap's own pages may need one more page of it; two rounds settle that.
+  std::vector<PagePointer> pages;
+  while (std::uint64_t{pages.size()} * bits_per_page < space.allocator.page_count() + 64u)
+    pages.push_back(space.allocate(true, birth));
+  if (pages.size() > max_bitmap_pages)
+    return Error(Errc::no_space, "the tree file has reached its largest size");
+  const std::string bits = space.allocator.bitmap();
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    Buffer bytes = build_leaf({}, 0, {pages[i].page, birth, space.epoch});
+    const std::string_view part =
+        std::string_view(bits).substr(std::min(bits.size(), i * page_capacity), page_capacity);
+    if (!part.empty()) std::memcpy(bytes.data() + page_header_size, part.data(), part.size());
+    TRY_VOID(space.write(pages[i], bytes));
+  }
+  return pages;
+}
 
 Result<PageAllocator> load_bitmap(const File& tree, const std::vector<PagePointer>& bitmap,
                                   std::uint32_t page_count, std::uint64_t epoch) {

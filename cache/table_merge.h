@@ -18,29 +18,38 @@ namespace rowan::cache {
 // Writes that meet no_space ask for the reserve once, then are tried again.
 using MakeRoom = std::function<bool()>;
 
-struct MergeInput {
+// The tree file during one merge, which may change several trees.
+struct MergeSpace {
   std::shared_ptr<File> tree;
-  TreeRoot root;
-  PageAllocator allocator;                 // settled: what it calls free may be overwritten
-  std::vector<PagePointer> old_bitmap;     // given back
   std::uint64_t epoch = 0;
-  Ticket through = 0;                      // birth of the new pages
-  // the table's own records: keys that start with a zero byte
-  const MemoryTable::Map* own = nullptr;
-  const MemoryTable::Map* edits = nullptr; // the callers'
+  // settled at the start: what it calls free may be overwritten; not settled at the end: what was
+  // released is still in use
+  PageAllocator allocator;
   MakeRoom make_room;
-};
-
-struct MergeOutcome {
-  TreeRoot root;
-  PageAllocator allocator;                 // not settled: the old tree's pages are still in use
-  std::vector<PagePointer> bitmap;
   std::vector<std::string> damage;         // pages that could not be read and were replaced
   std::uint64_t pages_written = 0;
+
+  void give_back(const PagePointer& pointer);
+  PagePointer allocate(bool twice, Ticket birth);
+  // Sums the page, and puts it in its place or both.
+  Result<void> write(PagePointer& pointer, const Buffer& bytes);
 };
 
-// Written, not synced. no_space, io: nothing has changed.
-Result<MergeOutcome> merge(MergeInput input);
+struct TreeChange {
+  TreeRoot root;
+  const MemoryTable::Map* changes = nullptr;
+  Ticket birth = 0;                        // of the new pages
+  // Replaced pages of a birth up to this are somebody else's too and not given back...
+  Ticket keep = 0;
+  std::vector<PagePointer>* kept = nullptr;   // ... but added here, if it is not null
+};
+
+// Written, not synced. no_space, io: the space is of no further use, the files are as they were.
+Result<TreeRoot> merge_tree(MergeSpace& space, const TreeChange& change);
+
+// Writes the bitmap of used pages and gives the old one's back; the last step of a merge.
+Result<std::vector<PagePointer>> write_bitmap(MergeSpace& space,
+                                              const std::vector<PagePointer>& old, Ticket birth);
 
 // The allocator of a superblock's bitmap. corrupt names the page.
 Result<PageAllocator> load_bitmap(const File& tree, const std::vector<PagePointer>& bitmap,

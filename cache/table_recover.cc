@@ -93,8 +93,8 @@ Result<void> scan_headers(const File& file, std::uint32_t block, See see) {
 
 class Recovery {
  public:
-  Recovery(Directory& directory, const Superblock& superblock)
-      : directory_(directory), superblock_(superblock) {
+  Recovery(Directory& directory, const Superblock& superblock, StateSet& states)
+      : directory_(directory), superblock_(superblock), states_(states) {
     next_ = {superblock.epoch, superblock.replay, superblock.merged_through + 1};
   }
 
@@ -210,9 +210,8 @@ class Recovery {
 
   Result<Recovered> finish() {
     Recovered out;
-    out.memory = std::make_unique<MemoryTable>();
     for (FoundGroup& group : groups_) {
-      auto replayed = replay_group(group, *out.memory);
+      auto replayed = replay_group(group, states_, out.ledger);
       if (!replayed)
         return Error(Errc::corrupt, directory_.path() + "/" +
                                         place(group.header.segment, group.header.block) + ": " +
@@ -222,7 +221,6 @@ class Recovery {
     }
     out.end = next_.at;
     out.last = next_.first - 1;
-    out.memory->last = out.last;
     out.next_segment = superblock_.next_segment;
     for (const std::uint32_t segment : existing_) {
       (segment > next_.at.segment ? out.garbage : out.segments).push_back(segment);
@@ -237,6 +235,7 @@ class Recovery {
 
   Directory& directory_;
   const Superblock& superblock_;
+  StateSet& states_;
   std::vector<std::uint32_t> existing_;  // ascending: list() is sorted and names have fixed width
   std::map<std::uint32_t, std::unique_ptr<File>> files_;
   std::vector<FoundGroup> groups_;
@@ -246,8 +245,9 @@ class Recovery {
 
 }  // namespace
 
-Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock) {
-  return Recovery(directory, superblock).run();
+Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock,
+                                  StateSet& states) {
+  return Recovery(directory, superblock, states).run();
 }
 
 Result<FoundGroup> read_group(const File& segment, const ExpectedGroup& expected) {
@@ -299,25 +299,57 @@ Result<bool> data_is_whole(const File& segment, const GroupHeader& header) {
   return sum.finish() == header.data_sum;
 }
 
-Result<void> replay_group(const FoundGroup& group, MemoryTable& memory) {
+namespace {
+
+Result<void> replay_operation(const EditReader& reader, Batch::Edit& edit, Ticket ticket,
+                              StateSet& states) {
+  if (edit.operation < static_cast<std::uint8_t>(StateOperation::Kind::checkpoint) ||
+      edit.operation > static_cast<std::uint8_t>(StateOperation::Kind::set_label))
+    return Error(Errc::corrupt, "an unknown operation");
+  const StateOperation operation{static_cast<StateOperation::Kind>(edit.operation), reader.state(),
+                                 edit.other, std::move(edit.value)};
+  auto possible = states.check(operation);
+  const bool branch = operation.kind == StateOperation::Kind::branch;
+  if (!possible) return Error(Errc::corrupt, possible.error().detail);
+  if (branch != (operation.state == made_by(ticket)) || states.all().contains(made_by(ticket)))
+    return Error(Errc::corrupt, "an operation on the wrong state");
+  states.apply(operation, ticket);
+  return {};
+}
+
+Result<void> replay_edit(const EditReader& reader, Batch::Edit& edit, Ticket ticket,
+                         StateSet& states, BlockLedger& ledger) {
+  if (edit.kind == Batch::Edit::Kind::operation)
+    return replay_operation(reader, edit, ticket, states);
+  const State* head = states.find(reader.state());
+  if (head == nullptr || !head->info.head) return Error(Errc::corrupt, "a change of no head");
+  if (edit.kind == Batch::Edit::Kind::release) {
+    if (!states.is_held(reader.state(), edit.released.birth))
+      ledger.release(edit.released, edit.released_blocks);
+    return {};
+  }
+  if (edit.key.empty() || edit.key[0] == '\0') return Error(Errc::corrupt, "a reserved key");
+  const bool put = edit.kind == Batch::Edit::Kind::put;
+  states.set(reader.state(), ticket, std::move(edit.key),
+             put ? MemoryTable::Value(std::move(edit.value)) : MemoryTable::Value());
+  return {};
+}
+
+}  // namespace
+
+Result<void> replay_group(const FoundGroup& group, StateSet& states, BlockLedger& ledger) {
   const GroupHeader& header = group.header;
   EditReader reader(group.edits);
   while (!reader.at_end()) {
     TRY(Batch::Edit edit, reader.next());
-    if (edit.kind == Batch::Edit::Kind::release) {
-      memory.release(edit.released, edit.released_blocks);
-      continue;
-    }
-    if (edit.key.empty() || edit.key[0] == '\0') return Error(Errc::corrupt, "a reserved key");
-    const bool put = edit.kind == Batch::Edit::Kind::put;
-    memory.set(std::move(edit.key),
-               put ? MemoryTable::Value(std::move(edit.value)) : MemoryTable::Value());
+    const Ticket ticket = header.first_ticket + reader.batches_begun() - 1;
+    TRY_VOID(replay_edit(reader, edit, ticket, states, ledger));
   }
   if (reader.batches_begun() != header.last_ticket - header.first_ticket + 1)
     return Error(Errc::corrupt, "the number of batches is wrong");
-  memory.add_written(header.segment, header.data_blocks);
-  memory.add_spent({header.segment, header.block, 1});
-  memory.add_spent(
+  ledger.add_written(header.segment, header.data_blocks);
+  ledger.add_spent({header.segment, header.block, 1});
+  ledger.add_spent(
       {header.segment, header.overflow_block(), header.overflow_blocks() + header.copy_blocks()});
   return {};
 }

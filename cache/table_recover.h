@@ -10,6 +10,7 @@
 #include "cache/file.h"
 #include "cache/table_group.h"
 #include "cache/table_memory.h"
+#include "cache/table_state_set.h"
 #include "cache/table_superblock.h"
 #include "rpc/base/result.h"
 
@@ -32,11 +33,11 @@ Result<FoundGroup> read_group(const File& segment, const ExpectedGroup& expected
 Result<bool> data_is_whole(const File& segment, const GroupHeader& header);
 // Writes head and edits of a group again, from what its copy said. Not synced.
 Result<void> heal_group(File& segment, const FoundGroup& group);
-// Puts a group's edits into a memory table. corrupt: outside the grammar.
-Result<void> replay_group(const FoundGroup& group, MemoryTable& memory);
+// Does again what a group's batches did. corrupt: outside the grammar, or impossible.
+Result<void> replay_group(const FoundGroup& group, StateSet& states, BlockLedger& ledger);
 
 struct Recovered {
-  std::unique_ptr<MemoryTable> memory;
+  BlockLedger ledger;
   JournalPosition end;                  // where the next group chains to
   Ticket last = 0;
   std::vector<std::uint32_t> segments;  // that exist and belong to the journal or to data before it
@@ -46,7 +47,9 @@ struct Recovered {
   std::vector<FoundGroup> repaired;     // read from their copy; heal_group() mends them
 };
 
-// Reads only. corrupt: something that was durable cannot be read; names segment and offset.
-Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock);
+// Reads only; brings `states`, those of the superblock's meta tree, to the journal's end. corrupt:
+// something that was durable cannot be read; names segment and offset.
+Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock,
+                                  StateSet& states);
 
 }  // namespace rowan::cache

@@ -14,7 +14,7 @@ namespace rowan::cache {
 namespace {
 
 constexpr std::uint64_t superblock_magic = 0x4c42544e41574f52;  // "ROWANTBL"
-constexpr std::uint32_t superblock_format = 1;
+constexpr std::uint32_t superblock_format = 2;
 
 void put(DiskWriter& out, const PagePointer& pointer) {
   std::byte bytes[PagePointer::encoded_size];
@@ -36,11 +36,17 @@ Result<void> check_head(DiskReader& in) {
   if (in.u64() != superblock_magic) return Error(Errc::corrupt, "not a superblock");
   const std::uint32_t format = in.u32();
   const std::uint32_t page_bytes = in.u32();
-  if (format != superblock_format || page_bytes != page_size)
-    return Error(Errc::not_supported, "format " + std::to_string(format) + " with pages of " +
-                                          std::to_string(page_bytes) +
-                                          " bytes; this program reads format 1 with 16384");
-  return {};
+  if (format == superblock_format && page_bytes == page_size) return {};
+  const std::string what = "format " + std::to_string(format);
+  if (format < superblock_format)
+    return Error(Errc::not_supported,
+                 "written by an older Rowan (" + what + ", this one reads " +
+                     std::to_string(superblock_format) +
+                     "); use that version, or remove it and make it anew");
+  return Error(Errc::not_supported, "written by a newer Rowan (" + what + " with pages of " +
+                                        std::to_string(page_bytes) + " bytes, this one reads " +
+                                        std::to_string(superblock_format) +
+                                        "); use that version");
 }
 
 }  // namespace
@@ -60,11 +66,8 @@ std::string encode(const Superblock& superblock) {
   out.u64(superblock.replay.chain);
   out.u32(superblock.next_segment);
   out.u32(superblock.page_count);
-  put(out, PagePointer{});             // the table of states, when there is more than one
-  out.u32(1);                          // states here: number, level, root
-  out.u64(1);
-  out.u8(superblock.root.level);
-  put(out, superblock.root.pointer);
+  out.u8(superblock.meta.level);
+  put(out, superblock.meta.pointer);
   CHECK_LE(superblock.bitmap.size(), max_bitmap_pages);
   out.u32(static_cast<std::uint32_t>(superblock.bitmap.size()));
   for (const PagePointer& pointer : superblock.bitmap) put(out, pointer);
@@ -90,13 +93,10 @@ Result<Superblock> decode_superblock(std::string_view bytes) {
   superblock.replay.chain = in.u64();
   superblock.next_segment = in.u32();
   superblock.page_count = in.u32();
-  const PagePointer states = take_pointer(in);
-  if (in.u32() != 1 || in.u64() != 1 || !states.absent())
-    return Error(Errc::not_supported, "more than one state");
-  superblock.root.level = in.u8();
-  superblock.root.pointer = take_pointer(in);
+  superblock.meta.level = in.u8();
+  superblock.meta.pointer = take_pointer(in);
   const std::uint32_t bitmap_pages = in.u32();
-  if (superblock.root.level > max_tree_level || bitmap_pages > max_bitmap_pages)
+  if (superblock.meta.level > max_tree_level || bitmap_pages > max_bitmap_pages)
     return Error(Errc::corrupt, "impossible numbers");
   for (std::uint32_t i = 0; i < bitmap_pages; ++i) superblock.bitmap.push_back(take_pointer(in));
   if (in.failed()) return Error(Errc::corrupt, "too short");
@@ -108,9 +108,9 @@ std::string describe(const Superblock& superblock) {
          std::to_string(superblock.merged_through) + ", durable through " +
          std::to_string(superblock.durable_through) + ", replay from segment " +
          std::to_string(superblock.replay.segment) + " block " +
-         std::to_string(superblock.replay.block) + ", root " +
-         (superblock.root.pointer.absent() ? "absent" : describe(superblock.root.pointer)) +
-         " level " + std::to_string(superblock.root.level) + ", " +
+         std::to_string(superblock.replay.block) + ", meta root " +
+         (superblock.meta.pointer.absent() ? "absent" : describe(superblock.meta.pointer)) +
+         " level " + std::to_string(superblock.meta.level) + ", " +
          std::to_string(superblock.page_count) + " pages";
 }
 

@@ -29,7 +29,7 @@ struct Superblock {
   JournalPosition replay;
   std::uint32_t next_segment = 1;
   std::uint32_t page_count = 1;
-  TreeRoot root;                       // of the one state there is (FORMAT.md, "states")
+  TreeRoot meta;                       // of the table's own records; absent: one empty state
   std::vector<PagePointer> bitmap;     // of used pages
 };
 

@@ -1,13 +1,12 @@
 // Which job is next, and what its end means.
 //
 // At most one journal write and one maintenance job are out at a time. Maintenance goes round:
-// freeze the memory table when it is full, merge it once the journal holds all of it, clean up what
-// the merge made useless. The cleanup's list is part of the merge, so that a crash in between
-// repeats it and leaks nothing.
+// freeze the memory tables when they are full, merge them once the journal holds all of it, clean
+// up what the merge made useless. The cleanup's list is part of the merge, so that a crash in
+// between repeats it and leaks nothing.
 #include <algorithm>
 #include <utility>
 
-#include "cache/disk_codec.h"
 #include "cache/table_impl.h"
 #include "cache/table_own.h"
 #include "rpc/base/check.h"
@@ -16,6 +15,8 @@ namespace rowan::cache {
 namespace {
 
 constexpr std::size_t max_damage_reports = 64;
+// Layers of changes under a head that bring the next merge forward.
+constexpr std::size_t layers_to_merge = 8;
 
 bool may_pass(const Error& error) {
   return error.code == Errc::no_space || error.code == Errc::limit;
@@ -58,15 +59,18 @@ bool TableImpl::write_due() const {
 }
 
 bool TableImpl::freeze_due() const {
-  if (frozen_ || active_->empty() || closing_) return false;
-  if (active_->bytes() >= options_.memory_table_bytes) return true;
+  if (frozen_ || closing_) return false;
+  if (states_.anything_unmerged()) {
+    if (merge_wanted_ || states_.deepest() >= layers_to_merge) return true;
+    if (states_.unmerged_bytes() + ledger_.bytes() >= options_.memory_table_bytes) return true;
+  }
   // Little room: what died in here gives its space back after a merge.
-  return space_.pressure() && !active_->dead().empty() && !cleanup_due_;
+  return space_.pressure() && !ledger_.dead().empty() && !cleanup_due_;
 }
 
 bool TableImpl::merge_due() const {
   if (!frozen_ || !frozen_->end || cleanup_due_) return false;
-  return frozen_->last <= (options_.sync ? synced_ : written_);
+  return frozen_->through <= (options_.sync ? synced_ : written_);
 }
 
 bool TableImpl::close_due() const {
@@ -74,20 +78,23 @@ bool TableImpl::close_due() const {
 }
 
 bool TableImpl::busy() const {
-  if (write_out_ || maintenance_out_ || loads_out_ != 0) return true;
+  if (write_out_ || maintenance_out_ || loads_out_ != 0 || walk_out_) return true;
   if (failure_) return false;
   if (write_due() && !write_stall_.error()) return true;
   if (merge_stall_.error()) return false;
   if (space_.reserve_due()) return true;
-  return cleanup_due_ || freeze_due() || merge_due() || close_due();
+  return cleanup_due_ || freeze_due() || merge_due() || close_due() || drop_due();
 }
 
 std::unique_ptr<Job> TableImpl::next_job() {
   if (failure_) return nullptr;
   if (space_.reserve_due() && !maintenance_out_) return make_reserve();
+  advance_drop();
   if (!write_out_ && write_due() && write_stall_.may_run(space_)) return make_write();
-  if (!maintenance_out_) return next_maintenance();
-  return nullptr;
+  if (!maintenance_out_) {
+    if (auto job = next_maintenance()) return job;
+  }
+  return make_walk();
 }
 
 std::unique_ptr<Job> TableImpl::next_maintenance() {
@@ -95,7 +102,7 @@ std::unique_ptr<Job> TableImpl::next_maintenance() {
   if (cleanup_due_) {
     job = make_cleanup();
   } else if (freeze_due()) {
-    freeze();
+    freeze_all();
     if (!write_out_ && write_due() && write_stall_.may_run(space_)) return make_write();
   }
   if (!job && merge_due() && merge_stall_.may_run(space_)) job = make_merge();
@@ -114,7 +121,7 @@ std::unique_ptr<Job> TableImpl::make_reserve() {
 // ---- journal
 
 void TableImpl::take_spent() {
-  for (const DeadRange& range : journal_.take_spent()) active_->add_spent(range);
+  for (const DeadRange& range : journal_.take_spent()) ledger_.add_spent(range);
 }
 
 void TableImpl::seal() {
@@ -158,7 +165,7 @@ void TableImpl::done(WriteJob& job) {
   if (job.group) {
     journal_.first_written();
     written_ = job.group->header.last_ticket;
-    if (frozen_ && !frozen_->end && written_ >= frozen_->last) frozen_->end = journal_.written();
+    if (frozen_ && !frozen_->end && written_ >= frozen_->through) frozen_->end = journal_.written();
   }
   if (!job.synced) return fail(job.synced.error(), "syncing the journal");
   if (job.sync) {
@@ -173,18 +180,23 @@ void TableImpl::done(WriteJob& job) {
 
 // ---- merging
 
-void TableImpl::freeze() {
+void TableImpl::freeze_all() {
   seal();
-  frozen_ = std::move(active_);
-  active_ = std::make_unique<MemoryTable>();
-  active_->last = applied_;
+  states_.freeze_heads();
+  frozen_ = std::make_unique<FrozenTable>();
+  frozen_->through = applied_;
+  frozen_->versions = states_.take_unmerged();
+  for (const auto& [id, state] : states_.all())
+    frozen_->states.push_back({state.info, state.version});
+  frozen_->ledger = std::exchange(ledger_, {});
   if (!journal_.has_sealed()) frozen_->end = journal_.written();
-  wanted_ = std::max(wanted_, frozen_->last);
+  wanted_ = std::max(wanted_, frozen_->through);
+  merge_wanted_ = false;
 }
 
-void TableImpl::add_own_records(MergeJob& job) const {
+void TableImpl::plan_blocks(MergeJob& job) const {
   job.live = live_;
-  for (const auto& [segment, change] : frozen_->live_changes()) {
+  for (const auto& [segment, change] : frozen_->ledger.live_changes()) {
     const auto blocks = static_cast<std::int64_t>(job.live[segment]) + change;
     job.live[segment] = blocks > 0 ? static_cast<std::uint64_t>(blocks) : 0;
     job.own[own::segment_key(segment)] =
@@ -193,32 +205,51 @@ void TableImpl::add_own_records(MergeJob& job) const {
   }
   for (const std::string& key : punch_keys_) job.own[key] = MemoryTable::Value();
   // A segment that is wholly dead is removed; no need to punch it.
-  for (const DeadRange& range : join_ranges(frozen_->dead())) {
+  for (const DeadRange& range : join_ranges(frozen_->ledger.dead())) {
     if (range.segment >= frozen_->end->segment || job.live.contains(range.segment))
       job.dead.push_back(range);
   }
-  for (auto& [key, value] : own::encode_dead(frozen_->last, job.dead)) {
+  for (auto& [key, value] : own::encode_dead(frozen_->through, job.dead)) {
     job.dead_keys.push_back(key);
     job.own[key] = std::move(value);
   }
 }
 
+void TableImpl::plan_versions(MergeJob& job) const {
+  std::map<const Version*, std::size_t> steps;
+  for (const auto& version : frozen_->versions) {
+    MergeJob::Step step;
+    step.changes = version->changes;
+    step.keep = states_.frozen_at(version->over);
+    const auto below = steps.find(version->below.get());
+    if (below != steps.end()) step.below = below->second;
+    else step.root = *version->below->root;
+    steps.emplace(version.get(), job.steps.size());
+    job.steps.push_back(std::move(step));
+  }
+  for (const auto& [info, version] : frozen_->states) {
+    MergeJob::PlannedState state{info, std::nullopt, {}};
+    if (version->root) state.root = *version->root;
+    else state.step = steps.at(version.get());
+    job.states.push_back(std::move(state));
+  }
+  job.stored = stored_states_;
+}
+
 std::unique_ptr<Job> TableImpl::make_merge() {
   auto job = std::make_unique<MergeJob>(directory_);
-  job->memory = frozen_;
-  add_own_records(*job);
-  job->input.tree = tree_;
-  job->input.root = superblock_.root;
-  job->input.allocator = allocator_;
-  job->input.old_bitmap = superblock_.bitmap;
-  job->input.epoch = superblock_.epoch;
-  job->input.through = frozen_->last;
+  plan_blocks(*job);
+  plan_versions(*job);
+  job->unused_pages = frozen_->pages;
+  job->space.tree = tree_;
+  job->space.allocator = allocator_;
+  job->space.epoch = superblock_.epoch;
   job->superblock_file = superblock_file_;
   job->superblock = superblock_;
   Superblock& next = job->superblock;
   ++next.generation;
-  next.merged_through = frozen_->last;
-  next.durable_through = std::max(synced_, frozen_->last);
+  next.merged_through = frozen_->through;
+  next.durable_through = std::max(synced_, frozen_->through);
   next.replay = *frozen_->end;
   next.next_segment = journal_.next_segment();
   if (!options_.sync) {
@@ -231,28 +262,38 @@ std::unique_ptr<Job> TableImpl::make_merge() {
 void TableImpl::done(MergeJob& job) {
   maintenance_out_ = false;
   if (job.reserve.used()) space_.reserve_used();
-  Result<MergeOutcome>& outcome = *job.outcome;
-  if (!outcome) {
-    if (!job.sync_failed && may_pass(outcome.error())) {
-      merge_stall_.set(outcome.error(), space_.free_bytes());
+  if (!job.outcome) {
+    if (!job.sync_failed && may_pass(job.outcome.error())) {
+      merge_stall_.set(job.outcome.error(), space_.free_bytes());
     } else {
-      fail(outcome.error(), "merging the journal into the tree");
+      fail(job.outcome.error(), "merging the journal into the tree");
     }
     return;
   }
   merge_stall_.clear();
   superblock_ = job.superblock;
-  allocator_ = std::move(outcome->allocator);
-  allocator_.settle();
+  allocator_ = std::move(job.space.allocator);
   live_ = std::move(job.live);
   to_punch_ = std::move(job.dead);
   punch_keys_ = std::move(job.dead_keys);
+  stored_states_ = std::move(job.stored);
   cleanup_due_ = true;
-  synced_ = std::max(synced_, frozen_->last);
-  frozen_.reset();
-  for (std::string& damage : outcome->damage) {
-    if (damage_.size() < max_damage_reports) damage_.push_back(std::move(damage));
+  synced_ = std::max(synced_, frozen_->through);
+  for (std::size_t i = 0; i < job.steps.size(); ++i) {
+    Version& version = *frozen_->versions[i];
+    note_kept(version, job.steps[i].kept);
+    version.root = job.steps[i].root;
+    version.below.reset();
+    version.changes.reset();
   }
+  if (frozen_->ends_drop) drop_.reset();
+  frozen_.reset();
+  settle_pages();
+  for (std::string& damage : job.space.damage) damaged(std::move(damage));
+}
+
+void TableImpl::damaged(std::string what) {
+  if (damage_.size() < max_damage_reports) damage_.push_back(std::move(what));
 }
 
 std::unique_ptr<Job> TableImpl::make_cleanup() {
@@ -333,6 +374,8 @@ void TableImpl::complete(std::unique_ptr<Job> job) {
       return done(static_cast<CleanupJob&>(*job));
     case TableJob::Kind::close:
       return done(static_cast<CloseJob&>(*job));
+    case TableJob::Kind::walk:
+      return done(static_cast<WalkJob&>(*job));
     case TableJob::Kind::reserve:
       maintenance_out_ = false;
       return space_.reserve_made(static_cast<ReserveJob&>(*job).result.has_value());

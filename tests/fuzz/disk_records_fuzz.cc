@@ -85,6 +85,10 @@ void try_values(const std::string& bytes) {
   own::Records records;
   (void)own::decode(std::string("\0S1234", 6), bytes, records);
   (void)own::decode(std::string("\0D123456789012", 14), bytes, records);
+  if (own::decode(std::string("\0T12345678", 10), bytes, records)) {
+    const own::StoredState& state = records.states.begin()->second;
+    FUZZ_CHECK(own::encode_state(state.info, state.root) == bytes);
+  }
 }
 
 void try_extent(const std::string& bytes) {
@@ -138,7 +142,11 @@ std::vector<std::string> rowan::fuzz::seeds() {
   header.first_ticket = header.last_ticket = 5;
   header.edits_bytes = 5000;
   std::string edits;
-  encode_batch_start(edits, 2);
+  encode_batch_start(edits, made_by(4), 3);
+  encode_edit(edits, {.kind = Batch::Edit::Kind::operation,
+                      .value = "label",
+                      .operation = 2,
+                      .other = first_state});
   encode_edit(edits, {.kind = Batch::Edit::Kind::put, .key = "key", .value = "value"});
   encode_edit(edits,
               {.kind = Batch::Edit::Kind::release, .released = {1, 2, 3}, .released_blocks = 4});
@@ -163,6 +171,7 @@ std::vector<std::string> rowan::fuzz::seeds() {
           seed(4, encode(record)),
           seed(4, encode(NameRecord{ObjectId{5}, 6})),
           seed(4, encode(Counters{})),
+          seed(4, own::encode_state({.id = first_state, .label = "label"}, {{1, 2, 3, 4}, 1})),
           seed(4, encode(std::vector<PurgeMark>{{1, 2}})),
           seed(5, run_end + encode(run)),
           seed(5, holes_end + encode(holes)),

@@ -1,0 +1,362 @@
+// Random histories of several states, power cuts at every step of the disk, against a plain model:
+// a map for each state. What was acknowledged is there in every state; the states are those after
+// some first part of the batches; and whatever was dropped, the checker finds every page and every
+// data block referred to exactly as often as it is counted.
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "cache/table_versions.h"
+#include "tests/support/catch.h"
+#include "tests/support/run_jobs.h"
+#include "tests/support/seeds.h"
+#include "tests/support/sim_disk.h"
+#include "tests/support/versions_model.h"
+
+using namespace rowan;
+using namespace rowan::cache;
+using test::Loss;
+using test::SimDisk;
+using test::TableContent;
+
+namespace {
+
+constexpr std::size_t most_states = 9;
+
+struct ModelState {
+  bool head = true;
+  StateId parent = no_state;   // not dropped, or none: whoever is nearest
+  std::string label;
+  std::shared_ptr<const TableContent> content;
+};
+using Model = std::map<StateId, ModelState>;   // without dropped states
+
+TableOptions tiny_options(std::mt19937_64& random) {
+  TableOptions options;
+  options.memory_table_bytes = 4096 << (random() % 4);
+  options.pending_bytes = 256 << 10;
+  options.page_cache_bytes = 64 << 10;
+  options.segment_bytes = 8 << 20;
+  options.reserve_bytes = 64 << 10;
+  options.find_data = test::find_model_data;
+  return options;
+}
+
+std::string name_of(StateId id) { return "state " + std::to_string(to_number(id)); }
+
+// The nearest ancestor that is not dropped, as the model knows parents.
+StateId visible_parent(const std::map<StateId, StateInfo>& all, StateId id) {
+  StateId parent = all.at(id).parent;
+  while (parent != no_state && all.at(parent).dropped) parent = all.at(parent).parent;
+  return parent;
+}
+
+std::string difference(VersionedTable& table, const Model& model) {
+  std::map<StateId, StateInfo> all;
+  std::size_t visible = 0;
+  for (const StateInfo& info : table.states()) {
+    all[info.id] = info;
+    visible += info.dropped ? 0 : 1;
+  }
+  if (visible != model.size()) return std::to_string(visible) + " states";
+  for (const auto& [id, state] : model) {
+    const auto found = all.find(id);
+    if (found == all.end() || found->second.dropped) return name_of(id) + " is gone";
+    if (found->second.head != state.head || found->second.label != state.label)
+      return name_of(id) + " is described otherwise";
+    if (visible_parent(all, id) != state.parent) return name_of(id) + " has another parent";
+    auto view = table.view(id);
+    auto content = test::content_of(*view);
+    if (!content) return name_of(id) + ": " + to_string(content.error());
+    if (*content == *state.content) continue;
+    for (const auto& [key, value] : *state.content) {
+      if (!content->contains(key)) return name_of(id) + " lost " + key;
+      if (content->at(key) != value)
+        return name_of(id) + " has " + key + " = " + content->at(key) + " instead of " + value;
+    }
+    return name_of(id) + " has too much";
+  }
+  return "";
+}
+
+// Nothing that could be given back is left.
+std::string leftovers(const VersionedTable& table) {
+  std::map<StateId, int> children;
+  for (const StateInfo& info : table.states()) ++children[info.parent];
+  for (const StateInfo& info : table.states()) {
+    if (info.dropped && children[info.id] < 2) return name_of(info.id) + " was not given back";
+  }
+  return "";
+}
+
+class World {
+ public:
+  explicit World(std::uint64_t seed) : random_(seed), disk_(seed) {
+    options_ = tiny_options(random_);
+    disk_.slow_reads(0.1);
+    root_ = disk_.root();
+  }
+
+  // One life: batches and operations, jobs in random order, crash checks on the way; ends with a
+  // power cut or kill -9.
+  void live(int steps, double check_chance) {
+    open();
+    disk_.on_step([&] {
+      if (chance(check_chance)) check_crash(random_());
+    });
+    for (int i = 0; i < steps && problem.empty(); ++i) {
+      act();
+      for (int k = static_cast<int>(random_() % 4); k > 0; --k) work();
+      if (chance(0.3)) table_->want_durable(table_->applied());
+      if (chance(0.05)) run_all();
+    }
+    if (problem.empty() && chance(0.3)) close();
+    check_crash(random_());
+    disk_.on_step({});
+    jobs_.clear();
+    table_.reset();
+    root_.reset();
+    if (chance(0.5)) {
+      disk_ = disk_.killed();
+    } else {
+      disk_ = disk_.crashed(random_(), chance(0.2) ? Loss::all : Loss::random);
+    }
+    disk_.slow_reads(0.1);
+    root_ = disk_.root();
+  }
+
+  std::string problem;
+
+ private:
+  bool chance(double probability) {
+    return std::uniform_real_distribution<>(0, 1)(random_) < probability;
+  }
+
+  void open() {
+    auto table = models_.empty() ? VersionedTable::create(*root_, options_)
+                                 : VersionedTable::open(*root_, options_);
+    if (!table) {
+      problem = "opening: " + to_string(table.error());
+      return;
+    }
+    table_ = std::move(*table);
+    if (models_.empty()) {
+      models_.push_back(
+          {{first_state, {true, no_state, "", std::make_shared<const TableContent>()}}});
+      return;
+    }
+    const Ticket found = table_->applied();
+    problem = compare(*table_, found);
+    while (problem.empty() && first_ + models_.size() - 1 > found) models_.pop_back();
+    acknowledged_ = found;
+  }
+
+  std::string compare(VersionedTable& table, Ticket ticket) {
+    if (ticket < acknowledged_)
+      return "batch " + std::to_string(acknowledged_) +
+             " was acknowledged, but the table ends at " + std::to_string(ticket);
+    if (ticket < first_ || ticket - first_ >= models_.size())
+      return "a table of " + std::to_string(ticket) + " batches";
+    return difference(table, models_[ticket - first_]);
+  }
+
+  void check_crash(std::uint64_t seed) {
+    if (!problem.empty() || !table_) return;
+    acknowledged_ = std::max(acknowledged_, table_->durable());
+    SimDisk after = disk_.crashed(seed, seed % 7 == 0 ? Loss::all : Loss::random);
+    // Now and then the machine dies again while it recovers, or gives back what was dropped.
+    if (seed % 3 == 0) {
+      auto root = after.root();
+      std::optional<SimDisk> again;
+      const std::uint64_t at = after.steps() + seed / 3 % 12;
+      after.on_step([&] {
+        if (after.steps() == at) again = after.crashed(seed + 1);
+      });
+      auto table = VersionedTable::open(*root, options_);
+      if (table) test::run_jobs(**table);
+      table = Errc::io;
+      root.reset();
+      after.on_step({});
+      if (again) after = std::move(*again);
+    }
+    problem = look_at(after, seed);
+    if (!problem.empty())
+      problem +=
+          " (crash " + std::to_string(seed) + " at step " + std::to_string(disk_.steps()) + ")";
+  }
+
+  std::string look_at(SimDisk& disk, std::uint64_t seed) {
+    auto root = disk.root();
+    auto opened = VersionedTable::open(*root, options_);
+    if (!opened) return "opening: " + to_string(opened.error());
+    auto table = std::move(*opened);
+    std::string found = compare(*table, table->applied());
+    if (found.empty() && seed % 2 == 0) {
+      test::make_durable(*table, table->applied());
+      found = leftovers(*table);
+      if (found.empty()) found = compare(*table, table->applied());
+      if (seed % 4 == 0) test::close_cleanly(*table);
+    }
+    table.reset();
+    return found.empty() ? test::check_versions(*root) : found;
+  }
+
+  // Gives out jobs and ends one of them, in any order.
+  void work() {
+    while (auto job = table_->next_job()) {
+      jobs_.push_back(std::move(job));
+      if (chance(0.3)) break;
+    }
+    if (jobs_.empty()) return;
+    const std::size_t chosen = random_() % jobs_.size();
+    std::unique_ptr<Job> job = std::move(jobs_[chosen]);
+    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(chosen));
+    job->run();
+    table_->complete(std::move(job));
+    acknowledged_ = std::max(acknowledged_, table_->durable());
+    while (first_ < acknowledged_) {
+      models_.pop_front();
+      ++first_;
+    }
+    if (table_->failure()) problem = "failed: " + to_string(*table_->failure());
+  }
+
+  void run_all() {
+    table_->want_durable(table_->applied());
+    while (table_->busy() && problem.empty()) work();
+    if (problem.empty()) problem = leftovers(*table_);
+  }
+
+  void close() {
+    table_->prepare_close();
+    while (table_->busy() && problem.empty()) work();
+    if (table_->durable() != table_->applied()) problem = "closed before everything was durable";
+  }
+
+  // ---- the history
+
+  StateId pick(bool head) {
+    std::vector<StateId> found;
+    for (const auto& [id, state] : models_.back()) {
+      if (state.head == head) found.push_back(id);
+    }
+    return found.empty() ? no_state : found[random_() % found.size()];
+  }
+
+  void act() {
+    Model next = models_.back();
+    const Ticket before = table_->applied();
+    const std::uint64_t kind = random_() % 100;
+    const bool many = next.size() >= most_states;
+    Result<void> result;
+    if (kind < 60 && pick(true) != no_state) result = change(next, pick(true));
+    else if (kind < 80 && !many) result = add_state(next);
+    else if (kind < 96 || many) result = drop(next);
+    else result = label(next);
+    if (!result.has_value() && result.failed_with(Errc::try_later)) {
+      table_->want_durable(table_->applied());
+      work();
+    } else if (!result) {
+      problem = "an operation: " + to_string(result.error());
+    }
+    if (result && table_->applied() == before + 1) models_.push_back(std::move(next));
+  }
+
+  Result<void> change(Model& next, StateId id) {
+    TableContent content = *next[id].content;
+    auto view = table_->view(id);
+    if (chance(0.5)) {
+      const int file = static_cast<int>(random_() % 4);
+      const int from = static_cast<int>(random_() % test::model_file_blocks);
+      const int to = from + 1 + static_cast<int>(random_() % (test::model_file_blocks - from));
+      TRY_VOID(writer_.try_write(*view, file, from, to));
+      writer_.model_write(content, file, from, to);
+    } else {
+      Batch batch;
+      for (int i = static_cast<int>(random_() % 4); i >= 0; --i) {
+        const std::string key = "k" + std::to_string(random_() % 60);
+        if (chance(0.3)) {
+          batch.erase(key);
+          content.erase(key);
+        } else {
+          const std::string value(random_() % 700, static_cast<char>('a' + random_() % 26));
+          batch.put(key, value);
+          content[key] = value;
+        }
+      }
+      TRY_VOID(view->apply(batch));
+    }
+    next[id].content = std::make_shared<const TableContent>(std::move(content));
+    return {};
+  }
+
+  Result<void> add_state(Model& next) {
+    const StateId head = pick(true), checkpoint = pick(false);
+    const std::string label = "label " + std::to_string(random_() % 1000);
+    const std::uint64_t kind = random_() % 10;
+    if (kind < 5 && head != no_state) {
+      TRY(const StateId made, table_->checkpoint(head, label));
+      next[made] = {false, next[head].parent, label, next[head].content};
+      next[head].parent = made;
+    } else if (kind < 7 && head != no_state && checkpoint != no_state) {
+      Batch then;
+      then.put("rolled back", label);
+      TRY(const StateId made, table_->rollback(head, checkpoint, label, &then));
+      next[made] = {false, next[head].parent, label, next[head].content};
+      TableContent content = *next[checkpoint].content;
+      content["rolled back"] = label;
+      next[head].parent = checkpoint;
+      next[head].content = std::make_shared<const TableContent>(std::move(content));
+    } else if (kind < 9 && checkpoint != no_state) {
+      TRY(const StateId made, table_->branch(checkpoint, label));
+      next[made] = {true, checkpoint, label, next[checkpoint].content};
+    } else if (head != no_state && checkpoint != no_state) {
+      TRY_VOID(table_->freeze(head, label));
+      next[head].head = false;
+      next[head].label = label;
+    }
+    return {};
+  }
+
+  Result<void> drop(Model& next) {
+    if (next.size() == 1) return {};
+    const StateId id = pick(chance(0.25));
+    if (id == no_state) return {};
+    TRY_VOID(table_->drop(id));
+    for (auto& [child, state] : next) {
+      if (state.parent == id) state.parent = next[id].parent;
+    }
+    next.erase(id);
+    return {};
+  }
+
+  Result<void> label(Model& next) {
+    const StateId id = pick(chance(0.5));
+    if (id == no_state) return {};
+    next[id].label = "new label " + std::to_string(random_() % 1000);
+    return table_->set_label(id, next[id].label);
+  }
+
+  std::mt19937_64 random_;
+  SimDisk disk_;
+  std::unique_ptr<Directory> root_;
+  TableOptions options_;
+  std::unique_ptr<VersionedTable> table_;
+  std::vector<std::unique_ptr<Job>> jobs_;
+  std::deque<Model> models_;   // after ticket first_, first_ + 1, ...
+  Ticket first_ = 0, acknowledged_ = 0;
+  test::ModelWriter writer_;
+};
+
+}  // namespace
+
+TEST_CASE("a power cut at any step leaves every state as it was after some first part of the "
+          "batches, and nothing leaks") {
+  for (const std::uint64_t seed : test::seeds(50)) {
+    World world(seed);
+    for (int life = 0; life < 3 && world.problem.empty(); ++life) world.live(60, 0.12);
+    if (!world.problem.empty()) FAIL("seed " << seed << ": " << world.problem);
+  }
+  SUCCEED();
+}
