@@ -191,20 +191,35 @@ Flip flip_of_page(const SimDisk& healthy, const test::StoreModel& model) {
 TEST_CASE("stores that older versions wrote show what was stored, or are refused in words") {
   check_golden_store("store-1-closed.txt", false);
   check_golden_store("store-1-crashed.txt", true);
+  check_golden_store("store-2-closed.txt", false);
+  check_golden_store("store-2-crashed.txt", true);
+}
+
+TEST_CASE("this program reads format 2 and not format 1") {
+  for (const bool present : {false, true}) {
+    for (const std::string end : {"-closed.txt", "-crashed.txt", "-damaged.txt"}) {
+      SimDisk disk = disk_of((present ? "store-2" : "store-1") + end);
+      auto root = disk.root();
+      auto opened = Store::open(*root, test::golden_options());
+      CHECK(opened.has_value() == present);
+    }
+  }
 }
 
 TEST_CASE("damage in an old store is named, and the rest of it is served") {
   check_damaged_store("store-1-damaged.txt");
+  check_damaged_store("store-2-damaged.txt");
 }
 
 TEST_CASE("a catalogue of an older version shows what was stored, or is refused in words") {
-  const std::string name = "catalog-1.txt";
-  SimDisk disk = disk_of(name);
-  auto root = disk.root();
-  auto opened = Catalog::open(*root);
-  if (refused_in_words(opened, disk, name)) return;
-  if (!opened) FAIL(to_string(opened.error()));
-  CHECK(test::catalog_difference(**opened) == "");
+  for (const std::string name : {"catalog-1.txt", "catalog-2.txt"}) {
+    SimDisk disk = disk_of(name);
+    auto root = disk.root();
+    auto opened = Catalog::open(*root);
+    if (refused_in_words(opened, disk, name)) continue;
+    if (!opened) FAIL(to_string(opened.error()));
+    CHECK(test::catalog_difference(**opened) == "");
+  }
 }
 
 TEST_CASE("a block cache of an older version still has its units") {
