@@ -202,6 +202,17 @@ Result<void> check_order(const PageView& page) {
   return {};
 }
 
+std::optional<PageClaim> claim_of(ByteView bytes) {
+  if (bytes.size() != page_size || load_le<std::uint32_t>(bytes.data()) != page_magic) return {};
+  PageClaim claim;
+  claim.pointer.page = load_le<std::uint32_t>(bytes.data() + 24);
+  claim.pointer.birth = load_le<std::uint64_t>(bytes.data() + 16);
+  claim.pointer.checksum = checksum64(bytes);
+  claim.level = PageView(bytes).level();
+  claim.epoch = load_le<std::uint64_t>(bytes.data() + 8);
+  return claim;
+}
+
 std::string describe(const PagePointer& pointer) {
   std::string text = "tree page " + std::to_string(pointer.page) + " (offset " +
                      std::to_string(std::uint64_t{pointer.page} * page_size) + ")";

@@ -93,6 +93,15 @@ Result<void> check_page(ByteView bytes, const PagePointer& pointer, std::uint8_t
 // Keys strictly ascending: for the checker; costs a comparison per entry.
 Result<void> check_order(const PageView& page);
 
+// What a page says of itself, for tools that look at it without its parent: the checksum is that of
+// the bytes as they are. Nothing if they are not a page's.
+struct PageClaim {
+  PagePointer pointer;
+  std::uint8_t level = 0;
+  std::uint64_t epoch = 0;
+};
+std::optional<PageClaim> claim_of(ByteView bytes);
+
 std::string describe(const PagePointer& pointer);
 
 }  // namespace rowan::cache
