@@ -8,8 +8,8 @@
 #include <random>
 #include <utility>
 
-#include "cache/disk_codec.h"
 #include "cache/store_extents.h"
+#include "cache/store_impl.h"
 #include "cache/store_records.h"
 #include "cache/store_stage.h"
 #include "rpc/base/check.h"
@@ -64,116 +64,37 @@ std::array<std::byte, 8> verifier_bytes(std::uint64_t number) {
   return bytes;
 }
 
-class StoreImpl final : public Store {
- public:
-  StoreImpl(std::unique_ptr<Table> table, std::uint64_t quota_bytes)
-      : table_(std::move(table)), quota_bytes_(quota_bytes) {
-    std::random_device device;
-    verifier_ = std::uint64_t{device()} << 32 | device();
-  }
-
-  // The rest of opening; synchronous.
-  Result<void> load(bool fresh);
-
-  Result<ObjectRecord> object(ObjectId id) override;
-  Result<NameRecord> name(ObjectId directory, std::string_view name) override;
-  Result<std::vector<NamedEntry>> names_after(ObjectId directory, std::uint64_t sequence,
-                                              std::size_t limit) override;
-  Result<bool> has_names(ObjectId directory) override;
-  Result<std::vector<Extent>> extents(ObjectId id, const ObjectRecord& record, std::uint64_t offset,
-                                      std::uint64_t length) override;
-  Result<void> read(const Extent& extent, ByteSpan into) override;
-  ObjectId next_object() override { return ObjectId{counters_.next_object++ | local_object_bit}; }
-  std::uint64_t next_sequence() override { return counters_.next_sequence++; }
-  Result<Ticket> apply(Transaction& transaction) override;
-
-  void want_durable(Ticket ticket) override { table_->want_durable(ticket); }
-  Ticket applied() const override { return table_->applied(); }
-  Ticket durable() const override { return table_->durable(); }
-  const std::optional<Error>& failure() const override { return table_->failure(); }
-  std::unique_ptr<Job> take_load() override { return table_->take_load(); }
-  std::unique_ptr<Job> next_job() override;
-  void complete(std::unique_ptr<Job> job) override { table_->complete(std::move(job)); }
-  bool busy() const override { return table_->busy(); }
-  void prepare_close() override {
-    closing_ = true;
-    table_->prepare_close();
-  }
-  const std::optional<Error>& stalled() const override { return table_->stalled(); }
-  std::array<std::byte, 8> write_verifier() const override {
-    // Once a sync failed, nobody knows what of the unstable data is left.
-    return verifier_bytes(table_->failure() ? ~verifier_ : verifier_);
-  }
-  StoreUsage usage() const override {
-    return {counters_.data_blocks * data_block_size, counters_.objects,
-            table_->usage().disk_bytes};
-  }
-  void set_quota(std::uint64_t bytes) override { quota_bytes_ = bytes; }
-  Result<DiskSpace> disk_space() const override { return table_->disk_space(); }
-
- private:
-  // A call that may need loads, at opening only.
-  template <class Call>
-  auto wait_for(Call call);
-  Result<void> load_purges();
-  Result<Ticket> commit(StoreStage& stage, bool frees);
-  void purge_some();
-  Result<std::vector<StoredExtent>> stored(ObjectId id, std::uint64_t from, std::uint64_t to);
-
-  std::unique_ptr<Table> table_;
-  std::uint64_t quota_bytes_, verifier_ = 0;
-  Counters counters_, durable_counters_;    // now, and as the table's record says
-  PurgeMarks purges_;
-  std::map<ObjectId, std::uint64_t> purge_cursors_;
-  bool closing_ = false;
-};
-
-template <class Call>
-auto StoreImpl::wait_for(Call call) {
-  auto answer = call();
-  while (answer.failed_with(Errc::needs_load)) {
-    auto job = table_->take_load();
-    job->run();
-    table_->complete(std::move(job));
-    answer = call();
-  }
-  return answer;
+std::uint64_t random_verifier() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
 }
 
-Result<void> StoreImpl::load(bool fresh) {
-  if (fresh) {
-    Batch batch;
-    batch.put(counters_key(), encode(counters_));
-    batch.opens_store = true;
-    TRY(const Ticket ticket, table_->apply(batch));
-    table_->want_durable(ticket);
-    while (auto job = table_->next_job()) {
-      job->run();
-      table_->complete(std::move(job));
-    }
-    if (table_->failure()) return *table_->failure();
-  }
-  auto value = wait_for([&] { return table_->get(counters_key()); });
-  if (value.failed_with(Errc::not_found))
-    return Error(Errc::corrupt, "the store has no counters; it was never finished or is damaged");
-  if (!value) return std::move(value).error();
-  TRY(counters_, decode_counters(*value));
-  durable_counters_ = counters_;
-  return load_purges();
+}  // namespace
+
+StoreImpl::StoreImpl(StoreFamilyImpl& family, StateId state, std::unique_ptr<Table> table,
+                     StoreMemory memory, std::uint64_t quota_bytes)
+    : family_(family), state_(state), table_(std::move(table)), quota_bytes_(quota_bytes) {
+  reload(std::move(memory));
 }
 
-Result<void> StoreImpl::load_purges() {
-  std::string from(1, static_cast<char>(RecordKind::purge));
-  const std::string to = prefix_end(from);
-  while (true) {
-    TRY(const auto entries, wait_for([&] { return table_->scan(from, to, scan_page); }));
-    for (const TableEntry& entry : entries) {
-      TRY(const ParsedKey key, parse_key(entry.key));
-      TRY(purges_[key.id], decode_purge(entry.value));
-    }
-    if (entries.size() < scan_page) return {};
-    from = entries.back().key + '\0';
-  }
+StoreImpl::~StoreImpl() { family_.forget(state_, this); }
+
+void StoreImpl::reload(StoreMemory memory) {
+  counters_ = durable_counters_ = memory.counters;
+  purges_ = std::move(memory.purges);
+  purge_cursors_.clear();
+  // What was not committed is gone with the content it was for.
+  verifier_ = random_verifier();
+}
+
+std::array<std::byte, 8> StoreImpl::write_verifier() const {
+  // Once a sync failed, nobody knows what of the unstable data is left.
+  return verifier_bytes(table_->failure() ? ~verifier_ : verifier_);
+}
+
+void StoreImpl::prepare_close() {
+  stop_purging();
+  if (family_owned_) family_owned_->prepare_close();
 }
 
 // ---- reading
@@ -327,34 +248,16 @@ void StoreImpl::purge_some() {
   table_->want_durable(*ticket);
 }
 
-std::unique_ptr<Job> StoreImpl::next_job() {
-  if (auto job = table_->next_job()) return job;
-  if (purges_.empty() || closing_ || table_->failure()) return nullptr;
+std::unique_ptr<Job> StoreImpl::purge_job() {
+  if (purges_.empty() || !purging_ || table_->failure()) return nullptr;
   purge_some();
   if (auto load = table_->take_load()) return load;
   return table_->next_job();
 }
 
-}  // namespace
-
-// ---- opening
-
-Result<std::unique_ptr<Store>> Store::create(Directory& directory, const StoreOptions& options) {
-  TRY(auto table, Table::create(directory, options.table));
-  auto store = std::make_unique<StoreImpl>(std::move(table), options.quota_bytes);
-  TRY_VOID(store->load(true));
-  return std::unique_ptr<Store>(std::move(store));
-}
-
-Result<std::unique_ptr<Store>> Store::open(Directory& directory, const StoreOptions& options) {
-  TRY(auto table, Table::open(directory, options.table));
-  // Nothing at all was ever applied: create() was interrupted.
-  const bool fresh = table->applied() == 0;
-  auto store = std::make_unique<StoreImpl>(std::move(table), options.quota_bytes);
-  auto loaded = store->load(fresh);
-  if (!loaded)
-    return Error(loaded.error().code, directory.path() + ": " + loaded.error().detail);
-  return std::unique_ptr<Store>(std::move(store));
+std::unique_ptr<Job> StoreImpl::next_job() {
+  if (auto job = table_->next_job()) return job;
+  return purge_job();
 }
 
 // ---- transactions
