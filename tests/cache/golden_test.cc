@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "cache/checker.h"
+#include "cache/store_family.h"
 #include "tests/support/golden_directory.h"
 #include "tests/support/golden_story.h"
 #include "tests/support/run_jobs.h"
@@ -133,6 +134,64 @@ void check_damaged_store(const std::string& name) {
   CHECK_FALSE(report->healthy());
 }
 
+// A family: a checkpoint after the first life, a clone of it with a life of its own, and the head,
+// which the second life changed until the machine died.
+struct GoldenFamily {
+  std::unique_ptr<StoreFamily> family;
+  StateId checkpoint = no_state, clone = no_state;
+
+  explicit GoldenFamily(std::unique_ptr<StoreFamily> opened) : family(std::move(opened)) {
+    for (const StateInfo& info : family->states()) {
+      if (info.label == "after the first life") checkpoint = info.id;
+      if (info.label == "a clone") clone = info.id;
+    }
+  }
+  std::unique_ptr<Store> store(StateId state) {
+    auto store = loading(*family, [&] { return family->store(state); });
+    if (!store) FAIL(to_string(store.error()));
+    return std::move(*store);
+  }
+};
+
+void rename_clone(Store& store) {
+  Transaction transaction;
+  transaction.put_name(ObjectId{2}, "of the clone", {ObjectId{3}, store.next_sequence()});
+  REQUIRE(loading(store, [&] { return store.apply(transaction); }));
+}
+
+void check_golden_family(const std::string& name) {
+  SimDisk disk = disk_of(name);
+  auto root = disk.root();
+  auto opened = StoreFamily::open(*root, test::golden_options());
+  if (refused_in_words(opened, disk, name)) return;
+  if (!opened) FAIL(name << ": " << to_string(opened.error()));
+  GoldenFamily golden(std::move(*opened));
+  REQUIRE(golden.family->states().size() == 3);
+  auto head = golden.store(first_state);
+  test::run_jobs(*golden.family);   // what the second life left to be purged
+  CHECK(difference(*head, model_after(true)) == "");
+  CHECK(difference(*golden.store(golden.checkpoint), model_after(false)) == "");
+  auto clone = golden.store(golden.clone);
+  CHECK(difference(*clone, model_after(false)).find("of the clone") != std::string::npos);
+  // Today's program can go on with it, and give a part of it back.
+  auto made = loading(*golden.family, [&] {
+    return golden.family->rollback(first_state, golden.checkpoint, "of today");
+  });
+  REQUIRE(made);
+  CHECK(difference(*head, model_after(false)) == "");
+  head.reset();
+  clone.reset();
+  REQUIRE(golden.family->drop(golden.clone));
+  REQUIRE(golden.family->drop(*made));
+  test::make_durable(*golden.family, golden.family->applied());
+  CHECK(golden.family->states().size() == 2);
+  test::close_cleanly(*golden.family);
+  golden.family.reset();
+  auto report = check_store(*root, {.data = true});
+  REQUIRE(report);
+  for (const std::string& finding : report->findings) FAIL_CHECK(finding);
+}
+
 // ---- making them
 
 void write_out(const std::string& text, const std::string& name) {
@@ -186,6 +245,14 @@ Flip flip_of_page(const SimDisk& healthy, const test::StoreModel& model) {
   return {};
 }
 
+std::string damage_to(SimDisk& disk, const test::StoreModel& model) {
+  std::string lines;
+  for (const Flip& flip : {flip_of_data(disk), flip_of_page(disk, model)})
+    lines += "flip " + flip.file + ' ' + std::to_string(flip.offset) + ' ' +
+             std::to_string(flip.bit) + '\n';
+  return lines;
+}
+
 }  // namespace
 
 TEST_CASE("stores that older versions wrote show what was stored, or are refused in words") {
@@ -209,6 +276,25 @@ TEST_CASE("this program reads format 2 and not format 1") {
 TEST_CASE("damage in an old store is named, and the rest of it is served") {
   check_damaged_store("store-1-damaged.txt");
   check_damaged_store("store-2-damaged.txt");
+}
+
+TEST_CASE("a family of stores of an older version has all its states") {
+  check_golden_family("family-2-crashed.txt");
+}
+
+TEST_CASE("damage in an old family is named in every state that has it") {
+  SimDisk disk = disk_of("family-2-damaged.txt");
+  auto root = disk.root();
+  GoldenFamily golden(*StoreFamily::open(*root, test::golden_options()));
+  for (const StateId state : {golden.checkpoint, golden.clone}) {
+    const int whole = count_whole(*golden.store(state), model_after(false));
+    CHECK(whole >= 12);
+    CHECK(whole < static_cast<int>(model_after(false).files.size()) - 1);
+  }
+  golden.family.reset();
+  auto report = check_store(*root, {.data = true});
+  REQUIRE(report);
+  CHECK_FALSE(report->healthy());
 }
 
 TEST_CASE("a catalogue of an older version shows what was stored, or is refused in words") {
@@ -247,11 +333,7 @@ TEST_CASE("write the golden stores of the present format", "[.make]") {
     test::close_cleanly(*store);
   }
   write_out(*root, "store-closed.txt");
-  std::string damage = "like store-closed.txt\n";
-  for (const Flip& flip : {flip_of_data(disk), flip_of_page(disk, model)})
-    damage += "flip " + flip.file + ' ' + std::to_string(flip.offset) + ' ' +
-              std::to_string(flip.bit) + '\n';
-  write_out(damage, "store-damaged.txt");
+  write_out("like store-closed.txt\n" + damage_to(disk, model), "store-damaged.txt");
   {
     SimDisk second = disk.killed();
     auto directory = second.root();
@@ -260,6 +342,25 @@ TEST_CASE("write the golden stores of the present format", "[.make]") {
     SimDisk crashed = second.crashed(1, Loss::all);
     write_out(*crashed.root(), "store-crashed.txt");
   }
+}
+
+TEST_CASE("write a golden family of the present format", "[.make]") {
+  SimDisk disk;
+  auto root = disk.root();
+  test::StoreModel model;
+  GoldenFamily golden(*StoreFamily::create(*root, test::golden_options()));
+  auto head = golden.store(first_state);
+  test::tell_first_life(*head, model);
+  const StateId checkpoint = *golden.family->checkpoint(first_state, "after the first life");
+  auto clone = golden.store(*golden.family->branch(checkpoint, "a clone"));
+  rename_clone(*clone);
+  test::make_durable(*golden.family, golden.family->applied());
+  // In what the checkpoint and the clone have; the second life is in other places.
+  SimDisk first = disk.killed();
+  write_out("like family-2-crashed.txt\n" + damage_to(first, model), "family-damaged.txt");
+  test::tell_second_life(*head, model);
+  SimDisk crashed = disk.crashed(1, Loss::all);
+  write_out(*crashed.root(), "family-crashed.txt");
 }
 
 TEST_CASE("write a golden catalogue and a golden block cache of the present format", "[.make]") {
