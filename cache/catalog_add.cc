@@ -326,9 +326,12 @@ Result<Ticket> CatalogImpl::remove_version(VersionId version) {
     TRY_VOID(draft.apply());
     return Error(Errc::try_later, "a version is being removed from the catalogue");
   }
+  Ticket ticket = 0;
+  if (!draft.empty()) {
+    TRY(ticket, draft.apply());
+  }
   counters_.erase(static_cast<std::uint64_t>(version));
-  if (draft.empty()) return Ticket{0};
-  return draft.apply();
+  return ticket;
 }
 
 }  // namespace rowan::cache
