@@ -158,8 +158,9 @@ class World {
     return "";
   }
   bool removed_since(Ticket found, VersionId version) const {
-    return std::any_of(models_.begin() + static_cast<std::ptrdiff_t>(found - first_), models_.end(),
-                       [&](const CatalogModel& model) { return !model.versions.contains(version); });
+    const auto since = models_.begin() + static_cast<std::ptrdiff_t>(found - first_);
+    return std::any_of(since, models_.end(),
+                       [&](const auto& model) { return !model.versions.contains(version); });
   }
   bool shown(Ticket after) const { return after <= catalog_->durable(); }
   static std::vector<std::string> listed(const CatalogModel& model, VersionId version,
