@@ -49,6 +49,8 @@ Result<void> stage_step(StoreStage& stage, const Transaction::Step& step) {
           [&](const T::EraseName& s) { return stage.erase_name(s.directory, s.name); },
           [&](const T::Write& s) { return stage.write(s.id, s.offset, s.bytes); },
           [&](const T::Truncate& s) { return stage.truncate(s.id, s.size); },
+          [&](const T::TakeRecord& s) { return stage.take_record(s.key, s.value); },
+          [&](const T::TakeWindow& s) { return stage.take_window(*s.window); },
       },
       step);
 }
@@ -279,6 +281,12 @@ void Transaction::write(ObjectId id, std::uint64_t offset, ByteView bytes) {
 }
 void Transaction::truncate(ObjectId id, std::uint64_t size) {
   steps_.push_back(Truncate{id, size});
+}
+void Transaction::take_record(std::string key, std::optional<std::string> value) {
+  steps_.push_back(TakeRecord{std::move(key), std::move(value)});
+}
+void Transaction::take_window(const PortableWindow& window) {
+  steps_.push_back(TakeWindow{&window});
 }
 
 }  // namespace rowan::cache

@@ -86,6 +86,8 @@ struct StoreOptions {
   std::uint64_t quota_bytes = 0;    // 0: none; exceeding it is Errc::quota
 };
 
+struct PortableWindow;
+
 // A group of changes that happen together or not at all, in the order given.
 class Transaction {
  public:
@@ -100,6 +102,12 @@ class Transaction {
   void write(ObjectId id, std::uint64_t offset, ByteView bytes);
   // Drops local extents at and beyond `size`.
   void truncate(ObjectId id, std::uint64_t size);
+
+  // What another store changed, when a copy of it is kept here (portable_change.h): a record of any
+  // kind but extent and purge (nothing: erased), or the data of a window, which must stay valid
+  // until apply(). Making a change twice is making it once.
+  void take_record(std::string key, std::optional<std::string> value);
+  void take_window(const PortableWindow& window);
 
   bool empty() const { return steps_.empty(); }
   void clear() { steps_.clear(); }
@@ -119,7 +127,10 @@ class Transaction {
   struct EraseName { ObjectId directory; std::string name; };
   struct Write { ObjectId id; std::uint64_t offset; ByteView bytes; };
   struct Truncate { ObjectId id; std::uint64_t size; };
-  using Step = std::variant<PutObject, RemoveObject, PutName, EraseName, Write, Truncate>;
+  struct TakeRecord { std::string key; std::optional<std::string> value; };
+  struct TakeWindow { const PortableWindow* window; };
+  using Step = std::variant<PutObject, RemoveObject, PutName, EraseName, Write, Truncate,
+                            TakeRecord, TakeWindow>;
   const std::vector<Step>& steps() const { return steps_; }
 
  private:

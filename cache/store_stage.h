@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,9 @@
 #include "cache/table.h"
 
 namespace rowan::cache {
+
+struct PortableBlock;
+struct PortableWindow;
 
 using PurgeMarks = std::map<ObjectId, std::vector<PurgeMark>>;
 
@@ -29,6 +33,10 @@ class StoreStage {
   Result<void> erase_name(ObjectId directory, const std::string& name);
   Result<void> write(ObjectId id, std::uint64_t offset, ByteView bytes);
   Result<void> truncate(ObjectId id, std::uint64_t size);
+  // What another store changed (portable_change.h): a record that holds no data, the data of a
+  // window. Counters become at least those sent.
+  Result<void> take_record(const std::string& key, const std::optional<std::string>& value);
+  Result<void> take_window(const PortableWindow& window);
   // Removes dead records of one object, a bounded number; true when none is left (the mark is gone
   // then).
   Result<bool> purge(ObjectId id, std::uint64_t& cursor);
@@ -61,6 +69,8 @@ class StoreStage {
                               ByteRange written, ByteSpan content, std::vector<ByteRange>& ranges);
   Result<void> read_block(const StoredExtent& extent, std::uint64_t block, ByteSpan into) const;
   void clear_blocks(const Found& found, ObjectId id, std::uint64_t from, std::uint64_t to);
+  Result<void> forget_object(ObjectId id);
+  void lay_blocks(ObjectId id, std::uint64_t base, std::span<const PortableBlock> blocks);
   void put_extent(ObjectId id, const StoredExtent& extent);
   void release_all(ObjectId id, const StoredExtent& extent, std::uint64_t from_block,
                    std::uint64_t end_block);

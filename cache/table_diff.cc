@@ -1,5 +1,6 @@
 #include "cache/table_diff.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "cache/table_tree.h"
@@ -55,6 +56,7 @@ Result<void> TreeCursor::open() {
   Frame frame;
   frame.level = level();
   frame.lower = lower();
+  if (const auto end = upper()) frame.upper = std::string(*end);
   TRY(LoadedPage loaded, load_page(*tree_, pointer, frame.level, epoch_));
   frame.bytes = std::move(loaded.bytes);
   if (frame.view().lost_base()) return lost_base_error(pointer);
@@ -64,11 +66,44 @@ Result<void> TreeCursor::open() {
   return {};
 }
 
+std::optional<std::string_view> TreeCursor::upper() const {
+  if (at_root_) return {};
+  const Frame& frame = frames_.back();
+  if (frame.index + 1 < frame.view().count()) return frame.view().key(frame.index + 1);
+  if (!frame.upper) return {};
+  return *frame.upper;
+}
+
+bool TreeCursor::ends_before(std::string_view key) const {
+  const auto end = upper();
+  return end && *end <= key;
+}
+
+Result<void> TreeCursor::seek(std::string_view key) {
+  while (!at_end()) {
+    if (at_page()) {
+      if (ends_before(key)) skip();
+      else TRY_VOID(open());
+      continue;
+    }
+    if (record().key >= key) return {};
+    Frame& leaf = frames_.back();
+    leaf.index = std::max(leaf.index, leaf.view().lower_bound(key));
+    leave_finished();
+  }
+  return {};
+}
+
 // ---- the difference
 
 TableDiff::TableDiff(std::shared_ptr<const File> tree, std::uint64_t epoch, const TreeRoot& before,
                      const TreeRoot& after)
-    : before_(tree, epoch, before), after_(tree, epoch, after) {}
+    : before_(tree, epoch, before),
+      after_(tree, epoch, after),
+      tree_(std::move(tree)),
+      epoch_(epoch),
+      before_scan_{before, TreeCursor(tree_, epoch, before), {}},
+      after_scan_{after, TreeCursor(tree_, epoch, after), {}} {}
 
 Result<bool> TableDiff::step(std::size_t pages, std::size_t limit,
                              std::vector<TableDifference>& into) {
@@ -85,7 +120,17 @@ Result<void> TableDiff::open(TreeCursor& side) {
   return side.open();
 }
 
+bool TableDiff::is_left_out(const TreeCursor& side) const {
+  if (side.at_end()) return false;
+  return side.at_page() ? side.ends_before(start_) : side.record().key < start_;
+}
+
 Result<void> TableDiff::advance(std::vector<TableDifference>& into) {
+  for (TreeCursor* side : {&before_, &after_}) {
+    if (!is_left_out(*side)) continue;
+    side->skip();
+    return {};
+  }
   if (before_.at_page() && after_.at_page()) return advance_pages();
   for (auto [one, other] : {std::pair(&before_, &after_), std::pair(&after_, &before_)}) {
     if (!one->at_page()) continue;
@@ -133,6 +178,31 @@ void TableDiff::only_in(TreeCursor& side, std::vector<TableDifference>& into) {
     into.push_back(std::move(difference));
   }
   side.skip();
+}
+
+// ---- one state
+
+Result<std::vector<TableEntry>> TableDiff::scan(Side side, std::string_view from,
+                                                std::string_view to, std::size_t limit) {
+  Scan& scan = side == Side::before ? before_scan_ : after_scan_;
+  if (from < scan.reached) scan.cursor = TreeCursor(tree_, epoch_, scan.root);
+  scan.reached = from;
+  std::vector<TableEntry> found;
+  TreeCursor& at = scan.cursor;
+  TRY_VOID(at.seek(from));
+  while (found.size() < limit && !at.at_end()) {
+    if (at.at_page()) {
+      if (at.lower() >= to) break;
+      TRY_VOID(at.open());
+      continue;
+    }
+    const LeafEntry entry = at.record();
+    if (entry.key >= to) break;
+    if (entry.value) found.push_back({std::string(entry.key), std::string(*entry.value)});
+    scan.reached = std::string(entry.key) + '\0';
+    at.skip();
+  }
+  return found;
 }
 
 }  // namespace rowan::cache
