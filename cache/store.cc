@@ -74,8 +74,9 @@ std::uint64_t random_verifier() {
 }  // namespace
 
 StoreImpl::StoreImpl(StoreFamilyImpl& family, StateId state, std::unique_ptr<Table> table,
-                     StoreMemory memory, std::uint64_t quota_bytes)
-    : family_(family), state_(state), table_(std::move(table)), quota_bytes_(quota_bytes) {
+                     StoreMemory memory, const StoreOptions& options)
+    : family_(family), state_(state), table_(std::move(table)), quota_bytes_(options.quota_bytes),
+      eager_drops_(options.eager_drops) {
   reload(std::move(memory));
 }
 
@@ -222,7 +223,7 @@ Result<Ticket> StoreImpl::commit(StoreStage& stage, bool frees) {
 }
 
 Result<Ticket> StoreImpl::apply(Transaction& transaction) {
-  StoreStage stage(*table_, counters_, purges_);
+  StoreStage stage(*table_, counters_, purges_, eager_drops_);
   for (const Transaction::Step& step : transaction.steps()) TRY_VOID(stage_step(stage, step));
   const std::uint64_t blocks = stage.counters.data_blocks;
   if (quota_bytes_ != 0 && blocks > counters_.data_blocks &&
@@ -239,7 +240,7 @@ Result<Ticket> StoreImpl::apply(Transaction& transaction) {
 // Takes some dead extents away; what it has to load or to wait for ends it for now.
 void StoreImpl::purge_some() {
   const ObjectId id = purges_.begin()->first;
-  StoreStage stage(*table_, counters_, purges_);
+  StoreStage stage(*table_, counters_, purges_, eager_drops_);
   std::uint64_t cursor = purge_cursors_[id];
   auto over = stage.purge(id, cursor);
   if (!over) return;

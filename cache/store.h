@@ -84,6 +84,8 @@ struct StoreUsage {
 struct StoreOptions {
   TableOptions table;
   std::uint64_t quota_bytes = 0;    // 0: none; exceeding it is Errc::quota
+  // Extents that a transaction drops itself; more are left to the background. At most 1024.
+  std::size_t eager_drops = 256;
 };
 
 struct PortableWindow;

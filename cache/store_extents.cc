@@ -48,6 +48,8 @@ std::optional<StoredExtent> cut(const StoredExtent& extent, std::uint64_t from, 
 
 std::optional<StoredExtent> live_part(const StoredExtent& extent,
                                       const std::vector<PurgeMark>& marks) {
+  // Marks are about older batches than the one that is being put together.
+  if (Batch::is_provisional(extent.data)) return extent;
   std::uint64_t end = extent.end;
   for (const PurgeMark& mark : marks) {
     if (extent.data.birth <= mark.through) end = std::min(end, mark.from);

@@ -81,7 +81,7 @@ Result<StoreMemory> read_memory(Table& table) {
 Result<std::unique_ptr<StoreFamily>> StoreFamily::create(Directory& directory,
                                                          const StoreOptions& options) {
   TRY(auto table, VersionedTable::create(directory, table_options(options)));
-  auto family = std::make_unique<StoreFamilyImpl>(std::move(table), options.quota_bytes);
+  auto family = std::make_unique<StoreFamilyImpl>(std::move(table), options);
   TRY_VOID(family->begin());
   return std::unique_ptr<StoreFamily>(std::move(family));
 }
@@ -91,7 +91,7 @@ Result<std::unique_ptr<StoreFamily>> StoreFamily::open(Directory& directory,
   TRY(auto table, VersionedTable::open(directory, table_options(options)));
   // Nothing at all was ever applied: create() was interrupted.
   const bool fresh = table->applied() == 0;
-  auto family = std::make_unique<StoreFamilyImpl>(std::move(table), options.quota_bytes);
+  auto family = std::make_unique<StoreFamilyImpl>(std::move(table), options);
   if (fresh) TRY_VOID(family->begin());
   return std::unique_ptr<StoreFamily>(std::move(family));
 }
@@ -124,7 +124,7 @@ Result<std::unique_ptr<StoreImpl>> StoreFamilyImpl::open_store(StateId state) {
   auto table = table_->view(state);
   TRY(StoreMemory memory, read_memory(*table));
   auto store = std::make_unique<StoreImpl>(*this, state, std::move(table), std::move(memory),
-                                           quota_bytes_);
+                                           options_);
   if (is_head(*table_, state)) heads_[state] = store.get();
   else store->stop_purging();
   return store;

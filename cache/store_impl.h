@@ -27,7 +27,7 @@ class StoreFamilyImpl;
 class StoreImpl final : public Store {
  public:
   StoreImpl(StoreFamilyImpl& family, StateId state, std::unique_ptr<Table> table,
-            StoreMemory memory, std::uint64_t quota_bytes);
+            StoreMemory memory, const StoreOptions& options);
   ~StoreImpl() override;
   // From now on the family lives as long as this store, and is closed by it.
   void own(std::unique_ptr<StoreFamily> family) { family_owned_ = std::move(family); }
@@ -79,6 +79,7 @@ class StoreImpl final : public Store {
   StateId state_;
   std::unique_ptr<Table> table_;
   std::uint64_t quota_bytes_, verifier_ = 0;
+  std::size_t eager_drops_;
   Counters counters_, durable_counters_;    // now, and as the table's record says
   PurgeMarks purges_;
   std::map<ObjectId, std::uint64_t> purge_cursors_;
@@ -87,8 +88,8 @@ class StoreImpl final : public Store {
 
 class StoreFamilyImpl final : public StoreFamily {
  public:
-  StoreFamilyImpl(std::unique_ptr<VersionedTable> table, std::uint64_t quota_bytes)
-      : table_(std::move(table)), quota_bytes_(quota_bytes) {}
+  StoreFamilyImpl(std::unique_ptr<VersionedTable> table, const StoreOptions& options)
+      : table_(std::move(table)), options_(options) {}
   // The counters that a new store begins with; synchronous.
   Result<void> begin();
   Result<std::unique_ptr<StoreImpl>> open_store(StateId state);
@@ -127,7 +128,7 @@ class StoreFamilyImpl final : public StoreFamily {
   void no_more_head(StateId state);
 
   std::unique_ptr<VersionedTable> table_;
-  std::uint64_t quota_bytes_;
+  StoreOptions options_;
   std::map<StateId, StoreImpl*> heads_;   // whose stores there are
 };
 

@@ -20,8 +20,6 @@
 namespace rowan::cache {
 namespace {
 
-constexpr std::size_t eager_drops = 256;        // records dropped within the transaction itself
-constexpr std::size_t purge_step = 512;         // records looked at by one purge()
 constexpr std::size_t longest_name = 255;
 constexpr std::size_t longest_target = 4096;
 constexpr std::uint64_t largest_offset = ~std::uint64_t{0} >> 1;
@@ -331,8 +329,8 @@ void StoreStage::cut_beyond(ObjectId id, const Found& found, std::uint64_t size)
 
 Result<void> StoreStage::drop_beyond(ObjectId id, std::uint64_t size) {
   if (size >= largest_offset) return {};
-  TRY(const auto found, overlapping(id, size, ~std::uint64_t{0}, eager_drops + 1));
-  if (found.size() <= eager_drops) {
+  TRY(const auto found, overlapping(id, size, ~std::uint64_t{0}, eager_drops_ + 1));
+  if (found.size() <= eager_drops_) {
     for (const Found& one : found) cut_beyond(id, one, size);
     return {};
   }
@@ -366,14 +364,15 @@ Result<bool> StoreStage::purge(ObjectId id, std::uint64_t& cursor) {
     from = ~std::uint64_t{0};
     for (const PurgeMark& mark : marks) from = std::min(from, mark.from);
   }
-  TRY(const auto found, overlapping(id, from, ~std::uint64_t{0}, purge_step));
+  const std::size_t most = 2 * eager_drops_;
+  TRY(const auto found, overlapping(id, from, ~std::uint64_t{0}, most));
   for (const Found& one : found) {
     cursor = one.extent.end;
     const auto live = live_part(one.extent, marks);
     if (!live) cut_beyond(id, one, 0);
     else if (live->end != one.extent.end) cut_beyond(id, one, live->end);
   }
-  if (found.size() == purge_step) return false;
+  if (found.size() == most) return false;
   set_marks(id, {});
   return true;
 }

@@ -22,8 +22,10 @@ using PurgeMarks = std::map<ObjectId, std::vector<PurgeMark>>;
 
 class StoreStage {
  public:
-  StoreStage(Table& table, const Counters& counters, const PurgeMarks& marks)
-      : table_(table), counters(counters), purge_marks_(marks) {}
+  // `eager_drops`: as in StoreOptions.
+  StoreStage(Table& table, const Counters& counters, const PurgeMarks& marks,
+             std::size_t eager_drops)
+      : table_(table), counters(counters), purge_marks_(marks), eager_drops_(eager_drops) {}
 
   // Each may fail with what the table says (needs_load, corrupt, io) or with invalid, too_big,
   // name_too_long, try_later.
@@ -85,6 +87,7 @@ class StoreStage {
 
  private:
   const PurgeMarks& purge_marks_;
+  std::size_t eager_drops_;
   PurgeMarks changed_marks_;
   std::map<std::string, std::optional<std::string>> edits_;
   Batch batch_;

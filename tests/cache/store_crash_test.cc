@@ -1,7 +1,6 @@
 // Power cuts at every step of the disk, against a plain model: what was acknowledged is there, and
 // the state is that after some first part of the transactions applied.
 #include <deque>
-#include <iostream>
 #include <random>
 #include <string>
 
@@ -11,7 +10,7 @@
 #include "tests/support/run_jobs.h"
 #include "tests/support/seeds.h"
 #include "tests/support/sim_disk.h"
-#include "tests/support/store_model.h"
+#include "tests/support/store_history.h"
 
 using namespace rowan;
 using namespace rowan::cache;
@@ -21,9 +20,6 @@ using test::StoreModel;
 
 namespace {
 
-constexpr std::uint64_t file_size = 20 << 10;
-const std::vector<std::uint64_t> object_ids{5, 6, local_object_bit | 1};
-
 StoreOptions tiny_options(std::mt19937_64& random) {
   StoreOptions options;
   options.table.memory_table_bytes = 4096 << (random() % 3);
@@ -31,6 +27,7 @@ StoreOptions tiny_options(std::mt19937_64& random) {
   options.table.page_cache_bytes = 64 << 10;
   options.table.segment_bytes = 8 << 20;
   options.table.reserve_bytes = 64 << 10;
+  options.eager_drops = random() % 2 == 0 ? 256 : 1;   // 1: truncations leave purge marks
   return options;
 }
 
@@ -108,7 +105,8 @@ class World {
              " was acknowledged, but the store ends at " + std::to_string(ticket);
     if (ticket < first_ || ticket - first_ >= states_.size())
       return "a store of " + std::to_string(ticket) + " batches";
-    return test::difference(store, state(ticket), object_ids, file_size);
+    return test::difference(store, state(ticket), test::history_objects, test::history_file_size,
+                            options_.eager_drops < 256);
   }
 
   void check_crash(std::uint64_t seed) {
@@ -150,6 +148,7 @@ class World {
   // Gives out jobs and ends one of them, in any order.
   void work() {
     while (auto job = store_->next_job()) {
+      note_background(store_->applied());
       jobs_.push_back(std::move(job));
       if (chance(0.3)) break;
     }
@@ -159,6 +158,7 @@ class World {
     jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(chosen));
     job->run();
     store_->complete(std::move(job));
+    note_background(store_->applied());
     // While other jobs are under way the old files may be needed: keep states from the durable one
     // on.
     acknowledged_ = std::max(acknowledged_, store_->durable());
@@ -166,6 +166,11 @@ class World {
       states_.pop_front();
       ++first_;
     }
+  }
+
+  // Batches of the store's own, which change nothing that it shows.
+  void note_background(Ticket through) {
+    while (first_ + states_.size() <= through) states_.push_back(states_.back());
   }
 
   void close() {
@@ -177,9 +182,7 @@ class World {
   void transact() {
     StoreModel next = states_.back();
     Transaction transaction;
-    std::deque<std::string> kept;
-    const int steps = 1 + static_cast<int>(random_() % 3);
-    for (int i = 0; i < steps; ++i) step(transaction, next, kept);
+    history_.add_changes(transaction, next, [&] { return ++sequence_; });
     Result<Ticket> ticket = Errc::try_later;
     while (!ticket && problem.empty()) {
       ticket = test::loading(*store_, [&] { return store_->apply(transaction); });
@@ -190,64 +193,22 @@ class World {
         problem = "apply: " + to_string(ticket.error());
       }
     }
-    if (ticket && *ticket == first_ + states_.size())
-      states_.push_back(std::move(next));
-    else if (ticket)
-      states_.back() = std::move(next);
-  }
-
-  void step(Transaction& transaction, StoreModel& model, std::deque<std::string>& kept) {
-    const std::uint64_t number = object_ids[random_() % object_ids.size()];
-    const ObjectId id{number};
-    const bool known = model.files.contains(number);
-    const std::uint64_t kind = known ? random_() % 10 : 9;
-    if (kind < 5) {
-      const std::uint64_t offset = random_() % (file_size - 1);
-      const std::uint64_t most =
-          std::min<std::uint64_t>(file_size - offset, chance(0.5) ? 9000 : 60);
-      kept.emplace_back(1 + random_() % most, static_cast<char>('a' + ++letter_ % 26));
-      transaction.write(id, offset, as_bytes(kept.back()));
-      model.write(number, offset, kept.back());
-    } else if (kind == 5) {
-      const std::uint64_t size = random_() % file_size;
-      transaction.truncate(id, size);
-      model.truncate(number, size);
-    } else if (kind == 6 && number != object_ids[0]) {
-      // Only local objects leave no tombstone behind, which the comparison would have to know.
-      if (is_local(id)) {
-        transaction.remove_object(id, {});
-        model.files.erase(number);
-      }
-    } else if (kind < 9) {
-      const std::string name = "name" + std::to_string(random_() % 5);
-      if (chance(0.3)) {
-        transaction.erase_name(id, name);
-        model.names.erase({number, name});
-      } else {
-        const NameRecord record{chance(0.2) ? no_object : ObjectId{77}, ++sequence_};
-        transaction.put_name(id, name, record);
-        model.names[{number, name}] = record;
-      }
-    } else {
-      ObjectRecord record;
-      record.size = file_size;
-      record.mtime.seconds = ++stamp_;
-      transaction.put_object(id, record);
-      model.files[number].record = record;
-    }
+    // A transaction that changes nothing makes no batch.
+    if (!ticket || *ticket < first_ + states_.size()) return;
+    note_background(*ticket - 1);
+    states_.push_back(std::move(next));
   }
 
   std::mt19937_64 random_;
   SimDisk disk_;
   std::unique_ptr<Directory> root_;
+  test::StoreHistory history_{random_};
   StoreOptions options_;
   std::unique_ptr<Store> store_;
   std::vector<std::unique_ptr<Job>> jobs_;
   std::deque<StoreModel> states_;  // after ticket first_, first_ + 1, ...
   Ticket first_ = 0, acknowledged_ = 0;
   std::uint64_t sequence_ = 1000;
-  std::int64_t stamp_ = 0;
-  int letter_ = 0;
 };
 
 }  // namespace

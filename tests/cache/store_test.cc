@@ -184,3 +184,33 @@ TEST_CASE("every three writes and truncations in a world of six blocks do as the
   }
   CHECK(store->usage().data_bytes == 0);
 }
+
+TEST_CASE("two writes to one block keep each other while an older truncation is worked off") {
+  test::TempDirectory temp;
+  auto directory = temp.open();
+  StoreOptions options = small_options();
+  options.eager_drops = 1;
+  auto store = *Store::create(*directory, options);
+  StoreModel model;
+  const ObjectId id{42};
+  const ObjectRecord record = file_record(20'000, 1);
+  const std::string long_bytes(4096, 'o'), first(700, 'f'), second(2000, 's');
+  Transaction transaction;
+  transaction.put_object(id, record);
+  model.files[42].record = record;
+  for (std::uint64_t at = 0; at < 4; ++at) {
+    transaction.write(id, at * 4096, as_bytes(long_bytes));
+    apply(*store, transaction);
+  }
+  transaction.truncate(id, 100);   // leaves a purge mark
+  apply(*store, transaction);
+  model.write(42, 0, std::string(100, 'o'));
+  transaction.write(id, 11'000, as_bytes(first));
+  transaction.write(id, 8500, as_bytes(second));
+  apply(*store, transaction);
+  model.write(42, 11'000, first);
+  model.write(42, 8500, second);
+  CHECK(difference(*store, model, {42}, 20'000, true) == "");
+  test::run_jobs(*store);
+  CHECK(difference(*store, model, {42}, 20'000) == "");
+}

@@ -90,7 +90,8 @@ std::string file_difference(Store& store, std::uint64_t id, const StoreModel& mo
 }  // namespace
 
 std::string difference(Store& store, const StoreModel& model,
-                       const std::vector<std::uint64_t>& objects, std::uint64_t file_size) {
+                       const std::vector<std::uint64_t>& objects, std::uint64_t file_size,
+                       bool purging) {
   for (const std::uint64_t id : objects) {
     std::string found = file_difference(store, id, model, file_size);
     if (!found.empty()) return found;
@@ -111,9 +112,10 @@ std::string difference(Store& store, const StoreModel& model,
     }
     if (!listed.empty()) return "a name too many: " + listed.begin()->first;
   }
-  if (store.usage().data_bytes != model.data_blocks() * data_block_size)
-    return "usage is " + std::to_string(store.usage().data_bytes) + " instead of " +
-           std::to_string(model.data_blocks() * data_block_size);
+  const std::uint64_t used = store.usage().data_bytes;
+  const std::uint64_t expected = model.data_blocks() * data_block_size;
+  if (used < expected || (used > expected && !purging))
+    return "usage is " + std::to_string(used) + " instead of " + std::to_string(expected);
   if (store.usage().objects != model.files.size())
     return std::to_string(store.usage().objects) + " objects are counted instead of " +
            std::to_string(model.files.size());

@@ -35,8 +35,9 @@ std::vector<std::optional<char>> local_bytes(cache::Store& store, cache::ObjectI
                                              std::uint64_t size, std::string& problem);
 
 // Empty if the store shows exactly the model; else the first difference. `objects`: ids that are
-// looked at even if the model has them not.
+// looked at even if the model has them not. `purging`: what is dead may still be counted as used.
 std::string difference(cache::Store& store, const StoreModel& model,
-                       const std::vector<std::uint64_t>& objects, std::uint64_t file_size);
+                       const std::vector<std::uint64_t>& objects, std::uint64_t file_size,
+                       bool purging = false);
 
 }  // namespace rowan::test
