@@ -372,7 +372,11 @@ Result<bool> StoreStage::purge(ObjectId id, std::uint64_t& cursor) {
     if (!live) cut_beyond(id, one, 0);
     else if (live->end != one.extent.end) cut_beyond(id, one, live->end);
   }
-  if (found.size() == most) return false;
+  if (found.size() == most) {
+    // A batch even if all of them live: what follows is looked at after it.
+    set_marks(id, marks);
+    return false;
+  }
   set_marks(id, {});
   return true;
 }

@@ -1,0 +1,356 @@
+// Files of so many extents that dropping them leaves purge marks, and power cuts at every step
+// while the background works them off: what was cut away never shows again, what was written later
+// stays, and in the end every block of the dropped ones is given back.
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "cache/checker.h"
+#include "cache/store.h"
+#include "tests/support/run_jobs.h"
+#include "tests/support/seeds.h"
+#include "tests/support/sim_disk.h"
+
+#include "tests/support/catch.h"
+
+using namespace rowan;
+using namespace rowan::cache;
+using test::Loss;
+using test::SimDisk;
+
+namespace {
+
+constexpr std::uint64_t file_blocks = 160;
+// More are left to the background, which looks at twice as many at a time.
+constexpr std::size_t eager_drops = 16;
+constexpr std::uint64_t most_short_bytes = 20;
+
+// Each block has local bytes from its beginning on, all the same.
+struct Run {
+  std::uint64_t length = 0;
+  char byte = 0;
+  friend bool operator==(const Run&, const Run&) = default;
+};
+using ModelFile = std::map<std::uint64_t, Run>;   // by block
+using Model = std::map<ObjectId, ModelFile>;
+
+std::string text(ObjectId id) { return std::to_string(to_number(id) & ~local_object_bit); }
+
+// All local bytes of a file. Empty and `problem` set if they are not runs as above.
+ModelFile content_of(Store& store, ObjectId id, std::string& problem) {
+  ModelFile content;
+  auto runs = test::loading(
+      store, [&] { return store.extents(id, {}, 0, file_blocks * data_block_size); });
+  if (!runs) problem = to_string(runs.error());
+  for (std::size_t i = 0; problem.empty() && i < runs->size(); ++i) {
+    const Extent& extent = (*runs)[i];
+    if (extent.kind != Extent::Kind::local) continue;
+    std::string bytes(extent.length, '?');
+    auto read = test::loading(store, [&] {
+      return store.read(extent, {reinterpret_cast<std::byte*>(bytes.data()), bytes.size()});
+    });
+    if (!read) problem = to_string(read.error());
+    for (std::uint64_t at = 0; at < bytes.size(); ++at) {
+      Run& run = content[(extent.offset + at) / data_block_size];
+      if ((extent.offset + at) % data_block_size != run.length) problem = "a hole in a block";
+      if (run.length == 0) run.byte = bytes[at];
+      if (run.byte != bytes[at]) problem = "mixed bytes";
+      ++run.length;
+    }
+  }
+  return content;
+}
+
+std::string difference(Store& store, const Model& model) {
+  for (const auto& [id, expected] : model) {
+    std::string problem;
+    const ModelFile found = content_of(store, id, problem);
+    if (!problem.empty()) return "object " + text(id) + ": " + problem;
+    for (std::uint64_t block = 0; block < file_blocks; ++block) {
+      const auto here = found.find(block), there = expected.find(block);
+      const bool same = (here == found.end()) == (there == expected.end()) &&
+                        (here == found.end() || here->second == there->second);
+      if (!same) return "object " + text(id) + " differs in block " + std::to_string(block);
+    }
+  }
+  return "";
+}
+
+std::uint64_t bytes_of(const Model& model) {
+  std::uint64_t blocks = 0;
+  for (const auto& [id, file] : model) blocks += file.size();
+  return blocks * data_block_size;
+}
+
+StoreOptions small_options(std::mt19937_64& random) {
+  StoreOptions options;
+  options.eager_drops = eager_drops;
+  options.table.memory_table_bytes = 16384 << (random() % 3);
+  options.table.pending_bytes = 4 << 20;
+  options.table.page_cache_bytes = 64 << 10;
+  options.table.segment_bytes = 8 << 20;
+  options.table.reserve_bytes = 64 << 10;
+  return options;
+}
+
+class World {
+ public:
+  explicit World(std::uint64_t seed) : random_(seed), disk_(seed) {
+    options_ = small_options(random_);
+    root_ = disk_.root();
+  }
+
+  void live(int changes, double check_chance) {
+    open();
+    disk_.on_step([&] {
+      if (chance(check_chance)) check_crash(random_());
+    });
+    for (int i = 0; i < changes && problem.empty(); ++i) {
+      change();
+      for (int k = static_cast<int>(random_() % 6); k > 0; --k) work();
+      if (chance(0.5)) store_->want_durable(store_->applied());
+    }
+    if (problem.empty() && chance(0.5)) settle();
+    check_crash(random_());
+    disk_.on_step({});
+    jobs_.clear();
+    store_.reset();
+    root_.reset();
+    disk_ = chance(0.5) ? disk_.killed() : disk_.crashed(random_());
+    root_ = disk_.root();
+  }
+
+  std::string problem;
+  int interrupted = 0;   // purges that a crash found begun and not ended
+
+ private:
+  bool chance(double probability) {
+    return std::uniform_real_distribution<>(0, 1)(random_) < probability;
+  }
+
+  // The state after a batch: purges make batches too, which change nothing that can be seen.
+  const Model& state(Ticket ticket) const { return std::prev(states_.upper_bound(ticket))->second; }
+  const Model& newest() const { return states_.rbegin()->second; }
+
+  void open() {
+    auto store = states_.empty() ? Store::create(*root_, options_) : Store::open(*root_, options_);
+    if (!store) {
+      problem = "opening: " + to_string(store.error());
+      return;
+    }
+    store_ = std::move(*store);
+    const Ticket found = store_->applied();
+    if (states_.empty()) states_[0] = {};
+    problem = compare(*store_, found);
+    states_.erase(states_.upper_bound(found), states_.end());
+    acknowledged_ = found;
+  }
+
+  std::string compare(Store& store, Ticket ticket) const {
+    if (ticket < acknowledged_)
+      return "batch " + std::to_string(acknowledged_) +
+             " was acknowledged, but the store ends at " + std::to_string(ticket);
+    return difference(store, state(ticket));
+  }
+
+  void check_crash(std::uint64_t seed) {
+    if (!problem.empty() || !store_) return;
+    acknowledged_ = std::max(acknowledged_, store_->durable());
+    SimDisk after = disk_.crashed(seed, seed % 7 == 0 ? Loss::all : Loss::random);
+    problem = look_at(after);
+    if (!problem.empty())
+      problem +=
+          " (crash " + std::to_string(seed) + " at step " + std::to_string(disk_.steps()) + ")";
+  }
+
+  std::string look_at(SimDisk& disk) {
+    auto root = disk.root();
+    auto opened = Store::open(*root, options_);
+    if (!opened) return "opening: " + to_string(opened.error());
+    std::unique_ptr<Store> store = std::move(*opened);
+    const Model& expected = state(store->applied());
+    if (std::string found = compare(*store, store->applied()); !found.empty()) return found;
+    const std::uint64_t before = store->usage().data_bytes;
+    if (before > bytes_of(expected) && before < most_bytes_) ++interrupted;
+    store.reset();
+    if (std::string found = check(*root); !found.empty()) return found;
+    opened = Store::open(*root, options_);
+    if (!opened) return "opening again: " + to_string(opened.error());
+    store = std::move(*opened);
+    test::make_durable(*store, store->applied());
+    if (std::string found = difference(*store, expected); !found.empty())
+      return "after the purge: " + found;
+    const std::uint64_t used = store->usage().data_bytes;
+    if (used != bytes_of(expected))
+      return std::to_string(used) + " bytes are counted instead of " +
+             std::to_string(bytes_of(expected));
+    store.reset();
+    return check(*root);
+  }
+
+  static std::string check(Directory& root) {
+    auto report = check_store(root, {.data = true});
+    if (!report) return "check: " + to_string(report.error());
+    return report->healthy() ? "" : "check: " + report->findings.front();
+  }
+
+  void work() {
+    while (auto job = store_->next_job()) {
+      jobs_.push_back(std::move(job));
+      if (chance(0.3)) break;
+    }
+    if (jobs_.empty()) return;
+    const std::size_t chosen = random_() % jobs_.size();
+    std::unique_ptr<Job> job = std::move(jobs_[chosen]);
+    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(chosen));
+    job->run();
+    store_->complete(std::move(job));
+    most_bytes_ = std::max(most_bytes_, store_->usage().data_bytes);
+  }
+
+  bool more_jobs() {
+    if (auto job = store_->next_job()) jobs_.push_back(std::move(job));
+    return !jobs_.empty();
+  }
+
+  // Until nothing is left to be done.
+  void settle() {
+    store_->want_durable(store_->applied());
+    while (problem.empty() && more_jobs()) work();
+    if (problem.empty()) problem = difference(*store_, newest());
+    if (problem.empty() && store_->usage().data_bytes != bytes_of(newest()))
+      problem = "blocks are left after a purge";
+  }
+
+  // ---- changes
+
+  void change() {
+    Model next = newest();
+    Transaction transaction;
+    bytes_.clear();
+    const ObjectId image{5};
+    const std::uint64_t kind = random_() % 10;
+    auto chosen = next.begin();
+    if (!next.empty()) std::advance(chosen, static_cast<std::ptrdiff_t>(random_() % next.size()));
+    if (next.empty() || (kind == 0 && next.size() < 3)) {
+      const ObjectId made = next.empty() ? image : store_->next_object();
+      transaction.put_object(made, {});
+      fill(transaction, made, next[made]);
+    } else if (kind < 5) {
+      fill(transaction, chosen->first, chosen->second);
+    } else if (kind < 9 || chosen->first == image) {
+      const std::uint64_t size = chance(0.3) ? 0 : random_() % (file_blocks * data_block_size / 2);
+      truncate(transaction, chosen->first, chosen->second, size);
+      // The same transaction may write behind the cut: that stays.
+      if (chance(0.4)) write(transaction, chosen->first, chosen->second, random_() % file_blocks);
+    } else {
+      transaction.remove_object(chosen->first, {});
+      next.erase(chosen);
+    }
+    apply(transaction, std::move(next));
+  }
+
+  void fill(Transaction& transaction, ObjectId id, ModelFile& file) {
+    const std::uint64_t from = random_() % 30, to = from + 10 + random_() % (file_blocks - 40);
+    for (std::uint64_t block = from; block < to; ++block) write(transaction, id, file, block);
+  }
+
+  // Full blocks over what there is, short runs where nothing is.
+  void write(Transaction& transaction, ObjectId id, ModelFile& file, std::uint64_t block) {
+    const bool fresh = !file.contains(block);
+    const Run run{fresh ? 1 + random_() % most_short_bytes : data_block_size,
+                  static_cast<char>('a' + random_() % 26)};
+    bytes_.emplace_back(run.length, run.byte);
+    transaction.write(id, block * data_block_size, as_bytes(bytes_.back()));
+    file[block] = run;
+  }
+
+  static void truncate(Transaction& transaction, ObjectId id, ModelFile& file,
+                       std::uint64_t size) {
+    transaction.truncate(id, size);
+    for (auto& [block, run] : file) {
+      const std::uint64_t begin = block * data_block_size;
+      run.length = std::min(run.length, size > begin ? size - begin : 0);
+    }
+    std::erase_if(file, [](const auto& entry) { return entry.second.length == 0; });
+  }
+
+  void apply(Transaction& transaction, Model next) {
+    Result<Ticket> ticket = Errc::try_later;
+    while (problem.empty() && ticket.failed_with(Errc::try_later)) {
+      ticket = test::loading(*store_, [&] { return store_->apply(transaction); });
+      if (!ticket.failed_with(Errc::try_later)) break;
+      store_->want_durable(store_->applied());
+      work();
+    }
+    if (!problem.empty()) return;
+    if (!ticket) problem = "apply: " + to_string(ticket.error());
+    else states_[*ticket] = std::move(next);
+    most_bytes_ = std::max(most_bytes_, store_->usage().data_bytes);
+  }
+
+  std::mt19937_64 random_;
+  SimDisk disk_;
+  std::unique_ptr<Directory> root_;
+  StoreOptions options_;
+  std::unique_ptr<Store> store_;
+  std::vector<std::unique_ptr<Job>> jobs_;
+  std::deque<std::string> bytes_;        // of the transaction
+  std::map<Ticket, Model> states_;       // each from that batch on
+  Ticket acknowledged_ = 0;
+  std::uint64_t most_bytes_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a power cut at any step of a removal in the background neither loses nor leaks") {
+  int interrupted = 0;
+  for (const std::uint64_t seed : test::seeds(50)) {
+    World world(seed);
+    for (int life = 0; life < 2 && world.problem.empty(); ++life) world.live(20, 0.07);
+    if (!world.problem.empty()) FAIL("seed " << seed << ": " << world.problem);
+    interrupted += world.interrupted;
+  }
+  CHECK(interrupted > 0);
+}
+
+TEST_CASE("a cut below what a purge in the background has already looked at is purged as well") {
+  SimDisk disk(1);
+  auto root = disk.root();
+  std::mt19937_64 random(1);
+  auto store = *Store::create(*root, small_options(random));
+  const ObjectId id{5};
+  auto commit = [&](Transaction& transaction) {
+    REQUIRE(test::loading(*store, [&] { return store->apply(transaction); }));
+    store->want_durable(store->applied());
+  };
+  constexpr std::uint64_t blocks = file_blocks;
+  Model expected;
+  for (std::uint64_t from = 0; from < blocks; from += 40) {
+    Transaction transaction;
+    transaction.put_object(id, {});
+    for (std::uint64_t block = from; block < from + 40; ++block) {
+      transaction.write(id, block * data_block_size, as_bytes(std::string_view("x")));
+      if (block < 20) expected[id][block] = {1, 'x'};
+    }
+    commit(transaction);
+    test::run_jobs(*store);
+  }
+  Transaction first, second;
+  first.truncate(id, 40 * data_block_size);
+  commit(first);
+  while (store->usage().data_bytes == blocks * data_block_size) {
+    auto job = store->next_job();
+    REQUIRE(job != nullptr);
+    job->run();
+    store->complete(std::move(job));
+  }
+  REQUIRE(store->usage().data_bytes > 60 * data_block_size);   // begun, not over
+  second.truncate(id, 20 * data_block_size);
+  commit(second);
+  test::run_jobs(*store);
+  CHECK(store->usage().data_bytes == bytes_of(expected));
+  CHECK(difference(*store, expected) == "");
+}
