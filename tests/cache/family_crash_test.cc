@@ -10,6 +10,7 @@
 #include "cache/checker.h"
 #include "cache/store_family.h"
 #include "tests/support/catch.h"
+#include "tests/support/job_shuffle.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/seeds.h"
 #include "tests/support/sim_disk.h"
@@ -36,7 +37,7 @@ using Stores = std::map<StateId, std::unique_ptr<Store>>;
 
 StoreOptions tiny_options(std::mt19937_64& random) {
   StoreOptions options;
-  options.table.memory_table_bytes = 4096 << (random() % 4);
+  options.table.memory_table_bytes = 2048 << (random() % 5);
   options.table.pending_bytes = 256 << 10;
   options.table.page_cache_bytes = 64 << 10;
   options.table.segment_bytes = 8 << 20;
@@ -245,14 +246,12 @@ class World {
   void work() {
     while (auto job = family_->next_job()) {
       note_background();
-      jobs_.push_back(std::move(job));
+      jobs_.add(std::move(job));
       if (chance(0.3)) break;
     }
     note_background();
-    if (jobs_.empty()) return;
-    const std::size_t chosen = random_() % jobs_.size();
-    std::unique_ptr<Job> job = std::move(jobs_[chosen]);
-    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(chosen));
+    std::unique_ptr<Job> job = jobs_.take();
+    if (!job) return;
     job->run();
     family_->complete(std::move(job));
     acknowledged_ = std::max(acknowledged_, family_->durable());
@@ -405,7 +404,7 @@ class World {
   StoreOptions options_;
   std::unique_ptr<StoreFamily> family_;
   Stores heads_;
-  std::vector<std::unique_ptr<Job>> jobs_;
+  test::JobShuffle jobs_{random_};
   std::deque<Model> models_;   // after ticket first_, first_ + 1, ...
   Ticket first_ = 0, acknowledged_ = 0;
 };

@@ -1,7 +1,8 @@
 // Random histories of several states, power cuts at every step of the disk, against a plain model:
 // a map for each state. What was acknowledged is there in every state; the states are those after
 // some first part of the batches; and whatever was dropped, the checker finds every page and every
-// data block referred to exactly as often as it is counted.
+// data block referred to exactly as often as it is counted. Pinned states stay as they were, and
+// what differs between two of them is named exactly.
 #include <deque>
 #include <memory>
 #include <random>
@@ -9,6 +10,7 @@
 
 #include "cache/table_versions.h"
 #include "tests/support/catch.h"
+#include "tests/support/job_shuffle.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/seeds.h"
 #include "tests/support/sim_disk.h"
@@ -34,7 +36,7 @@ using Model = std::map<StateId, ModelState>;   // without dropped states
 
 TableOptions tiny_options(std::mt19937_64& random) {
   TableOptions options;
-  options.memory_table_bytes = 4096 << (random() % 4);
+  options.memory_table_bytes = 2048 << (random() % 5);
   options.pending_bytes = 256 << 10;
   options.page_cache_bytes = 64 << 10;
   options.segment_bytes = 8 << 20;
@@ -80,6 +82,49 @@ std::string difference(VersionedTable& table, const Model& model) {
   return "";
 }
 
+using Records = std::map<std::string, std::string>;
+
+Result<Records> records_of(Table& view) {
+  Records records;
+  std::string from = "\1";
+  while (true) {
+    TRY(const auto entries, test::loading(view, [&] { return view.scan(from, "\xff", 50); }));
+    for (const TableEntry& entry : entries) records.emplace(entry.key, entry.value);
+    if (entries.size() < 50) return records;
+    from = entries.back().key + '\0';
+  }
+}
+
+// A checkpoint that is pinned, and what it held then. It may have been dropped since.
+struct Pinned {
+  std::unique_ptr<StatePin> pin;
+  Records records;
+};
+
+// The changes that a diff names must lead from one to the other, and name nothing that is the same.
+std::string diff_problem(VersionedTable& table, const Pinned* before, const Pinned& after) {
+  Records records = before != nullptr ? before->records : Records{};
+  const std::string names = (before != nullptr ? name_of(before->pin->state()) : "nothing") +
+                            " to " + name_of(after.pin->state()) + ": ";
+  auto diff = table.diff(before != nullptr ? before->pin.get() : nullptr, *after.pin);
+  std::vector<TableDifference> found;
+  while (true) {
+    auto more = diff->step(3, 7, found);
+    if (!more) return names + to_string(more.error());
+    if (!*more) break;
+  }
+  for (const TableDifference& difference : found) {
+    const auto now = records.find(difference.key);
+    const bool there = now != records.end();
+    if (there != difference.before.has_value() || (there && now->second != *difference.before))
+      return names + difference.key + " is said to have been otherwise";
+    if (difference.before == difference.after) return names + difference.key + " is the same";
+    if (there) records.erase(now);
+    if (difference.after) records.emplace(difference.key, *difference.after);
+  }
+  return records == after.records ? "" : names + "something is missing";
+}
+
 // Nothing that could be given back is left.
 std::string leftovers(const VersionedTable& table) {
   std::map<StateId, int> children;
@@ -107,6 +152,7 @@ class World {
     });
     for (int i = 0; i < steps && problem.empty(); ++i) {
       act();
+      look_at_pins();
       for (int k = static_cast<int>(random_() % 4); k > 0; --k) work();
       if (chance(0.3)) table_->want_durable(table_->applied());
       if (chance(0.05)) run_all();
@@ -115,6 +161,7 @@ class World {
     check_crash(random_());
     disk_.on_step({});
     jobs_.clear();
+    pins_.clear();
     table_.reset();
     root_.reset();
     if (chance(0.5)) {
@@ -205,13 +252,11 @@ class World {
   // Gives out jobs and ends one of them, in any order.
   void work() {
     while (auto job = table_->next_job()) {
-      jobs_.push_back(std::move(job));
+      jobs_.add(std::move(job));
       if (chance(0.3)) break;
     }
-    if (jobs_.empty()) return;
-    const std::size_t chosen = random_() % jobs_.size();
-    std::unique_ptr<Job> job = std::move(jobs_[chosen]);
-    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(chosen));
+    std::unique_ptr<Job> job = jobs_.take();
+    if (!job) return;
     job->run();
     table_->complete(std::move(job));
     acknowledged_ = std::max(acknowledged_, table_->durable());
@@ -223,12 +268,34 @@ class World {
   }
 
   void run_all() {
+    pins_.clear();
     table_->want_durable(table_->applied());
     while (table_->busy() && problem.empty()) work();
     if (problem.empty()) problem = leftovers(*table_);
   }
 
+  void look_at_pins() {
+    if (!problem.empty()) return;
+    if (chance(0.1)) pin();
+    if (pins_.size() > 3) pins_.erase(pins_.begin());
+    if (pins_.empty() || chance(0.7)) return;
+    const Pinned* before = chance(0.2) ? nullptr : &pins_[random_() % pins_.size()];
+    problem = diff_problem(*table_, before, pins_[random_() % pins_.size()]);
+  }
+
+  void pin() {
+    const StateId id = pick(false);
+    if (id == no_state) return;
+    auto pin = table_->pin(id);
+    if (pin.failed_with(Errc::try_later)) return;
+    auto view = table_->view(id);
+    auto records = records_of(*view);
+    if (!pin || !records) problem = "pinning " + name_of(id);
+    else pins_.push_back({std::move(*pin), std::move(*records)});
+  }
+
   void close() {
+    pins_.clear();
     table_->prepare_close();
     while (table_->busy() && problem.empty()) work();
     if (table_->durable() != table_->applied()) problem = "closed before everything was durable";
@@ -343,7 +410,8 @@ class World {
   std::unique_ptr<Directory> root_;
   TableOptions options_;
   std::unique_ptr<VersionedTable> table_;
-  std::vector<std::unique_ptr<Job>> jobs_;
+  std::vector<Pinned> pins_;
+  test::JobShuffle jobs_{random_};
   std::deque<Model> models_;   // after ticket first_, first_ + 1, ...
   Ticket first_ = 0, acknowledged_ = 0;
   test::ModelWriter writer_;
