@@ -73,6 +73,18 @@ struct Contradiction {
 std::optional<std::string> describe_drift(const ImageAttributes& known,
                                           const ImageAttributes& seen);
 
+// A name that a version has shown, and the name its object's id comes from: what another host must
+// know so that its clients find the same objects under the same ids.
+struct KnownName {
+  ObjectId directory = no_object;
+  std::string name;
+  ObjectId child = no_object;
+  ObjectId first_directory = no_object;
+  std::string first_name;
+  friend bool operator==(const KnownName&, const KnownName&) = default;
+};
+inline constexpr std::size_t max_known_names = 1000;   // of one take_names()
+
 inline constexpr std::size_t max_cursor_bytes = 4096;
 inline constexpr std::size_t max_source_handle_bytes = 1024;
 
@@ -116,6 +128,15 @@ class Catalog {
   virtual Result<std::vector<ObjectId>> drifted(VersionId version, std::size_t limit) = 0;
   // At most the last 64; given once.
   virtual std::vector<Contradiction> take_contradictions() = 0;
+
+  // Where an object of any version was, or of another host's; not_found: never heard of.
+  virtual Result<KnownName> origin(ObjectId id) = 0;
+  // The first `limit` names of a version behind one of them (or the default: from the start).
+  virtual Result<std::vector<KnownName>> known_names(VersionId version, const KnownName& behind,
+                                                     std::size_t limit) = 0;
+  // The names get these ids when they are first seen here. exists: a name has another id here
+  // already, or is known to be absent; names it. corrupt: not what known_names() gives.
+  virtual Result<Ticket> take_names(VersionId version, const std::vector<KnownName>& names) = 0;
 
   // What the other calls answer may be newer than the disk. The ticket after which an id, and the
   // positions of a listing, may be shown to a client; 0 when that is now.

@@ -57,6 +57,11 @@ class CatalogImpl final : public Catalog {
   Result<std::vector<ObjectId>> drifted(VersionId version, std::size_t limit) override;
   std::vector<Contradiction> take_contradictions() override;
 
+  Result<KnownName> origin(ObjectId id) override;
+  Result<std::vector<KnownName>> known_names(VersionId version, const KnownName& behind,
+                                             std::size_t limit) override;
+  Result<Ticket> take_names(VersionId version, const std::vector<KnownName>& names) override;
+
   Ticket shown_after(ObjectId id) const override;
   Ticket listing_shown_after(ObjectId directory) const override;
   std::uint64_t object_count(VersionId version) const override;
@@ -92,6 +97,7 @@ class CatalogImpl final : public Catalog {
   Result<ObjectId> intern(Adding& adding, ObjectId directory, const SourceEntry& entry);
   Result<ObjectId> intern_link(Adding& adding, ObjectId directory, const SourceEntry& entry);
   Result<ObjectId> intern_path(Adding& adding, ObjectId directory, const SourceEntry& entry);
+  Result<void> take_name(Adding& adding, const KnownName& known);
   Result<void> put_new(Adding& adding, ObjectId id, const SourceEntry& entry);
   Result<void> compare(Adding& adding, ObjectId directory, ObjectId known, const SourceEntry& seen);
   Result<void> list_entry(Adding& adding, ObjectId directory, catalog::DirectoryState& state,

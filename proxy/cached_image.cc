@@ -67,10 +67,37 @@ Task<Result<ImageObject>> CachedImage::object(ObjectId id) {
     if (!fetched) co_return std::move(fetched).error();
     found = co_await parts_.catalog_jobs.with_loads(question);
   }
+  if (found.failed_with(Errc::not_found)) {
+    CO_TRY_VOID(co_await find_again(id));
+    found = co_await parts_.catalog_jobs.with_loads(question);
+  }
   if (found.failed_with(Errc::not_found)) co_return Errc::stale;
   if (!found) co_return for_client(found.error());
   CO_TRY_VOID(co_await shown(parts_.catalog.shown_after(id)));
   co_return found;
+}
+
+// An object that was shown in another version or on another host: its path is walked, and what is
+// there has the same id unless it is something else here.
+Task<Result<void>> CachedImage::find_again(ObjectId id) {
+  std::vector<cache::KnownName> steps;
+  for (ObjectId at = id; at != cache::image_root; at = steps.back().directory) {
+    auto ask = [this, at] { return parts_.catalog.origin(at); };
+    Result<cache::KnownName> step = co_await parts_.catalog_jobs.with_loads(ask);
+    if (step.failed_with(Errc::not_found)) co_return Errc::stale;
+    if (!step) co_return for_client(step.error());
+    if (steps.size() == max_path_depth)
+      co_return Error(Errc::io, "the path does not lead to the root");
+    steps.push_back(std::move(*step));
+  }
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    Result<ObjectId> found = co_await lookup(step->directory, step->name);
+    const bool gone = found.failed_with(Errc::not_found) ||
+                      found.failed_with(Errc::not_directory) || (found && *found != step->child);
+    if (gone) co_return Errc::stale;
+    if (!found) co_return std::move(found).error();
+  }
+  co_return Result<void>();
 }
 
 Task<Result<void>> CachedImage::fetch_root(int) {

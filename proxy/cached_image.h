@@ -51,6 +51,8 @@ struct ImageOptions {
   std::uint64_t learned_entries = 2048;
 };
 
+inline constexpr std::size_t max_path_depth = 4096;   // of directories below the root
+
 struct ImageStats {
   FetchStats data;
   std::uint64_t source_calls = 0;       // all of them; reads are counted in `data` as well
@@ -99,6 +101,7 @@ class CachedImage final : public Image {
 
   // From the catalogue, or the root from the source (cached_image.cc).
   Task<Result<cache::ImageObject>> object(cache::ObjectId id);
+  Task<Result<void>> find_again(cache::ObjectId id);
   Task<Result<Known>> known(cache::ObjectId id);
   Task<Result<Known>> known_directory(cache::ObjectId id);
   Task<Result<void>> fetch_root(int);

@@ -11,7 +11,6 @@ namespace {
 using cache::ImageObject;
 using cache::ObjectId;
 
-constexpr std::size_t max_depth = 4096;
 constexpr std::size_t max_drifted_paths = 16;
 constexpr int max_add_attempts = 100;
 
@@ -96,7 +95,8 @@ Task<Result<void>> CachedImage::recover(Directory id) {
     if (!step) co_return std::move(step).error();
     steps.push_back(std::move(*step));
     if (at == cache::image_root) break;
-    if (steps.size() == max_depth) co_return Error(Errc::io, "the path does not lead to the root");
+    if (steps.size() == max_path_depth)
+      co_return Error(Errc::io, "the path does not lead to the root");
   }
   std::reverse(steps.begin(), steps.end());
   SourceRef ref;

@@ -270,6 +270,26 @@ TEST_CASE("handles that went stale are found again by path") {
   REQUIRE(names_of(bench, bench.find("many"), 50).size() == 300);
 }
 
+TEST_CASE("an object that was shown on another host is found by its path") {
+  ImageBench one, two;
+  const ObjectId cc = one.find("usr/bin/cc");
+  const auto names = one.catalog().known_names(test::bench_version, {}, 1000);
+  REQUIRE(names);
+  REQUIRE(two.run(two.image().attributes(cc)).failed_with(Errc::stale));
+  REQUIRE(two.catalog().take_names(test::bench_version, *names));
+  two.source().script.hang = true;
+  REQUIRE(two.run(two.image().attributes(cc)).failed_with(Errc::try_later));
+  two.source().script.hang = false;
+  REQUIRE(two.run(two.image().attributes(cc))->size == one.run(one.image().attributes(cc))->size);
+  REQUIRE(*two.read(cc, 0, 100) == ImageBench::content(4, 0, 100));
+  REQUIRE(two.find("usr/bin/cc") == cc);
+  // A path that is not in this image.
+  cache::KnownName gone{image_root, "gone", cache::catalog::natural_id(image_root, "gone", 0),
+                        image_root, "gone"};
+  REQUIRE(two.catalog().take_names(test::bench_version, {gone}));
+  REQUIRE(two.run(two.image().attributes(gone.child)).failed_with(Errc::stale));
+}
+
 TEST_CASE("a stale handle that leads to another file is drift, not that file") {
   ImageBench bench;
   ObjectId passwd = bench.find("etc/passwd");

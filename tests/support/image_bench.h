@@ -41,6 +41,7 @@ class ImageBench {
   ScriptedSource& source() { return *source_holder_; }
   proxy::CachedImage& image() { return *image_; }
   cache::BlockCache& blocks() { return *blocks_; }
+  cache::CatalogImpl& catalog() { return *catalog_; }
   MemoryDisk& table_disk() { return table_disk_; }
 
   // A clean end and a new start. `tree`: what the source shows from then on.
