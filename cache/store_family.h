@@ -44,6 +44,8 @@ class StoreFamily {
   virtual Result<std::unique_ptr<StatePin>> pin(StateId checkpoint) = 0;
   // Its differences are told apart by decode_difference().
   virtual std::unique_ptr<TableDiff> diff(const StatePin* before, const StatePin& after) = 0;
+  // As in table_versions.h: what only this checkpoint needs, data and records.
+  virtual Result<std::uint64_t> unique_bytes(StateId checkpoint) = 0;
 
   virtual void want_durable(Ticket ticket) = 0;
   virtual Ticket applied() const = 0;

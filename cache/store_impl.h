@@ -109,6 +109,9 @@ class StoreFamilyImpl final : public StoreFamily {
   std::unique_ptr<TableDiff> diff(const StatePin* before, const StatePin& after) override {
     return table_->diff(before, after);
   }
+  Result<std::uint64_t> unique_bytes(StateId checkpoint) override {
+    return table_->unique_bytes(checkpoint);
+  }
 
   void want_durable(Ticket ticket) override { table_->want_durable(ticket); }
   Ticket applied() const override { return table_->applied(); }

@@ -1,9 +1,9 @@
-// Two passes. The first goes down the child's tree as far as pages are younger than the state, and
-// notes the older ones: these are the state's, with all below them. No leaf is read for it. The
+// Two passes. The first goes down the children's trees as far as pages are younger than the state,
+// and notes the older ones: these are the state's, with all below them. No leaf is read for it. The
 // second goes down the state's tree and stops at those and at pages that are the parent's; what it
 // meets is the state's alone. Of the records in its leaves it takes the data blocks that no record
-// of the child refers to. A change may have moved a block to another record, but not out of the
-// group that the decoder names, so the child's records of that group tell.
+// of a child refers to. A change may have moved a block to another record, but not out of the group
+// that the decoder names, so the children's records of that group tell.
 #include "cache/table_drop.h"
 
 #include <algorithm>
@@ -19,7 +19,8 @@ constexpr std::size_t most_child_pages = 64;
 }  // namespace
 
 DropWalk::DropWalk(DropInput input) : in_(std::move(input)) {
-  if (!in_.child.pointer.absent()) child_left_.push_back({in_.child.pointer, in_.child.level});
+  std::erase_if(in_.children, [](const TreeRoot& root) { return root.pointer.absent(); });
+  for (const TreeRoot& child : in_.children) child_left_.push_back({child.pointer, child.level});
   if (!in_.state.pointer.absent()) state_left_.push_back({in_.state.pointer, in_.state.level});
 }
 
@@ -95,8 +96,8 @@ Result<void> DropWalk::look_at_group(const RecordData& data) {
   group_from_ = data.group_from;
   group_to_ = data.group_to;
   child_blocks_.clear();
-  if (!in_.child.pointer.absent())
-    TRY_VOID(scan_child({in_.child.pointer, in_.child.level}, group_from_, group_to_));
+  for (const TreeRoot& child : in_.children)
+    TRY_VOID(scan_child({child.pointer, child.level}, group_from_, group_to_));
   child_blocks_ = join_ranges(std::move(child_blocks_));
   return {};
 }

@@ -1,5 +1,5 @@
-// What a dropped state alone refers to: its tree compared with that of its only child, in bounded
-// steps. Touches no strand: each step is for a disk thread.
+// What a state alone refers to: its tree compared with those of its children, in bounded steps.
+// Touches no strand: each step is for a disk thread.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +22,10 @@ namespace rowan::cache {
 struct DropInput {
   std::shared_ptr<const File> tree;   // whose pages stay as they are meanwhile (a pin)
   std::uint64_t epoch = 0;
-  TreeRoot state, child;              // no child: an empty tree
+  TreeRoot state;
+  std::vector<TreeRoot> children;
   Ticket after = 0;                   // frozen_at of the parent: older ones are the parent's too
-  Ticket through = 0;                 // frozen_at of the state: younger ones are the child's own
+  Ticket through = 0;                 // frozen_at of the state: younger ones are a child's own
   FindRecordData find_data = nullptr;
 };
 
@@ -36,7 +37,7 @@ class DropWalk {
   // given back, because what refers to it is not known.
   Result<bool> step(std::size_t pages);
 
-  // Once over. Pages of the state's tree that are not in the child's, and data blocks that only the
+  // Once over. Pages of the state's tree that are in no child's, and data blocks that only the
   // state's records refer to; both younger than `after`.
   const std::vector<PagePointer>& pages() const { return pages_; }
   const std::vector<DeadRange>& blocks() const { return blocks_; }
@@ -59,7 +60,7 @@ class DropWalk {
 
   DropInput in_;
   std::vector<Place> child_left_, state_left_;
-  // pages that both trees have, without what is below them
+  // pages that a child's tree has too, without what is below them
   std::unordered_set<std::uint32_t> shared_;
   std::map<std::uint32_t, Buffer> child_pages_;   // read lately; bounded
   std::string group_from_, group_to_;             // the group that child_blocks_ is about

@@ -117,17 +117,33 @@ struct TableParts {
   std::uint64_t life = 0;
 };
 
-// A dropped state being given back (table_reclaim.cc).
-struct DropWork {
+// The tree of a state beside those of its children, as they were at one moment (table_walk.cc).
+struct StateWalk {
   StateId state = no_state;
-  Ticket since = 0;                             // the child's tree is that of then
+  Ticket since = 0;                             // that moment
   Ticket after = 0;                             // frozen_at of the parent
-  std::shared_ptr<Version> version, child;      // child: null if there is none
-  std::shared_ptr<DropWalk> walk;
+  std::shared_ptr<Version> version;
+  std::vector<std::shared_ptr<Version>> children;
+  std::shared_ptr<DropWalk> walk;               // null: before it begins
+};
+
+// A dropped state being given back (table_reclaim.cc).
+struct DropWork : StateWalk {
   bool walked = false;
   // After `since`: data that the child released and this state holds; pages, the same.
   std::vector<std::pair<DataPointer, std::uint32_t>> held;
   std::vector<PagePointer> kept;
+};
+
+// What a state alone needs, as found out last (table_walk.cc).
+struct MeasuredState {
+  StateId parent = no_state;
+  std::vector<StateId> children;
+  bool lasting = false;                         // true as long as these stay the same
+  Result<std::uint64_t> bytes = std::uint64_t{0};
+};
+struct MeasureWork : StateWalk {
+  MeasuredState found;
 };
 
 // table_open.cc: everything there is on disk, recovered; synchronous.
@@ -156,6 +172,7 @@ class TableImpl final : public VersionedTable {
   std::vector<StateInfo> states() const override;
   Result<std::unique_ptr<StatePin>> pin(StateId checkpoint) override;
   std::unique_ptr<TableDiff> diff(const StatePin* before, const StatePin& after) override;
+  Result<std::uint64_t> unique_bytes(StateId checkpoint) override;
 
   void want_durable(Ticket ticket) override;
   Ticket applied() const override { return applied_; }
@@ -214,14 +231,19 @@ class TableImpl final : public VersionedTable {
   void damaged(std::string what);
   void fail(const Error& error, const char* what);
 
-  // Dropped states and pins.
+  // Walks over trees, for dropped states and for measuring; and pins.
   class Pin;
-  StateId next_to_drop() const;
-  bool drop_due() const;
-  void advance_drop();
-  void begin_drop();
-  void finish_drop();
+  bool walk_due() const;
+  void advance_walks();
+  void begin_walk(StateWalk& work, StateId state);
   std::unique_ptr<Job> make_walk();
+  bool still_holds(const MeasuredState& measured, StateId state) const;
+  void begin_measure();
+  void end_measure(Result<bool> over);
+  StateId next_to_drop() const;
+  void begin_drop();
+  void end_drop_walk(Result<bool> over);
+  void finish_drop();
   void note_held(StateId head, const DataPointer& first, std::uint32_t blocks);
   void note_kept(const Version& version, const std::vector<PagePointer>& kept);
   void settle_pages();
@@ -232,7 +254,7 @@ class TableImpl final : public VersionedTable {
   SharedFile superblock_file_, tree_;
   Superblock superblock_;                       // as on disk
   TreePages pages_;
-  PageAllocator allocator_;                     // as on disk; settled, unless drop_ is under way
+  PageAllocator allocator_;                     // as on disk; settled, unless trees are walked
   Journal journal_;
   StateSet states_;
   MergeJob::StoredStates stored_states_;        // as on disk
@@ -248,8 +270,12 @@ class TableImpl final : public VersionedTable {
   bool cleanup_due_ = false;
   bool merge_wanted_ = false;                   // whatever the memory tables hold
   std::map<StateId, std::size_t> pins_;         // how many, by state
-  std::unique_ptr<DropWork> drop_;              // under way; no page that merges free is used
+  // Under way: at most one of the two, and no page that merges free meanwhile is used again.
+  std::unique_ptr<DropWork> drop_;
+  std::unique_ptr<MeasureWork> measure_;
   std::set<StateId> undroppable_;               // damaged
+  std::set<StateId> to_measure_;
+  std::map<StateId, MeasuredState> measured_;
   bool walk_out_ = false;
 
   Ticket applied_ = 0, written_ = 0, synced_ = 0, wanted_ = 0;

@@ -4,7 +4,8 @@
 //            that moment. From then on data that the child's edge releases, which the state holds,
 //            is noted (DropWork::held), and so are pages that merges replace there and leave to the
 //            state (DropWork::kept).
-//   walk     jobs compare the two trees. Pages that merges free meanwhile are not used again.
+//   walk     jobs compare the two trees (table_walk.cc). Pages that merges free meanwhile are not
+//            used again.
 //   finish   a merge takes the state away, and gives back what the walk and the notes found. From
 //            the freeze for it on, the state is not there for later batches: on disk the same holds
 //            for every batch behind that merge.
@@ -57,10 +58,6 @@ std::unique_ptr<TableDiff> TableImpl::diff(const StatePin* before, const StatePi
 
 // ---- dropping
 
-void TableImpl::settle_pages() {
-  if (!drop_) allocator_.settle();
-}
-
 StateId TableImpl::next_to_drop() const {
   for (const StateId id : states_.dropped()) {
     if (states_.all().at(id).children <= 1 && !pins_.contains(id) && !undroppable_.contains(id))
@@ -69,64 +66,21 @@ StateId TableImpl::next_to_drop() const {
   return no_state;
 }
 
-bool TableImpl::drop_due() const {
-  return walk_out_ || (!closing_ && (drop_ || next_to_drop() != no_state));
-}
-
-void TableImpl::advance_drop() {
-  if (closing_ || failure_ || frozen_ || maintenance_out_) return;
-  if (drop_ && drop_->walked) finish_drop();
-  else if (!drop_) begin_drop();
-}
-
 void TableImpl::begin_drop() {
   const StateId id = next_to_drop();
   if (id == no_state) return;
-  const StateId child = states_.only_child(id);
-  auto unmerged = [&](StateId which) {
-    if (which == no_state) return false;
-    const State& state = states_.all().at(which);
-    return !state.version->root || (state.active && !state.active->empty());
-  };
-  if (unmerged(id) || unmerged(child)) freeze_all();
-  const State& state = states_.all().at(id);
   drop_ = std::make_unique<DropWork>();
-  drop_->state = id;
-  drop_->since = applied_;
-  drop_->after = states_.frozen_at(state.info.parent);
-  drop_->version = state.version;
-  if (child != no_state) drop_->child = states_.all().at(child).version;
+  begin_walk(*drop_, id);
 }
 
-std::unique_ptr<Job> TableImpl::make_walk() {
-  if (!drop_ || walk_out_ || closing_ || drop_->walked) return nullptr;
-  if (!drop_->version->root || (drop_->child && !drop_->child->root)) return nullptr;
-  if (!drop_->walk) {
-    DropInput input;
-    input.tree = tree_;
-    input.epoch = superblock_.epoch;
-    input.state = *drop_->version->root;
-    if (drop_->child) input.child = *drop_->child->root;
-    input.after = drop_->after;
-    input.through = states_.frozen_at(drop_->state);
-    input.find_data = options_.find_data;
-    drop_->walk = std::make_shared<DropWalk>(std::move(input));
-  }
-  auto job = std::make_unique<WalkJob>();
-  job->walk = drop_->walk;
-  walk_out_ = true;
-  return job;
-}
-
-void TableImpl::done(WalkJob& job) {
-  walk_out_ = false;
-  if (job.over) {
-    drop_->walked = *job.over;
+void TableImpl::end_drop_walk(Result<bool> over) {
+  if (over) {
+    drop_->walked = *over;
     return;
   }
   // Nothing is given back; the state stays hidden, and is looked at again at the next opening.
   damaged("state " + std::to_string(to_number(drop_->state)) +
-          " cannot be given back: " + job.over.error().detail);
+          " cannot be given back: " + over.error().detail);
   undroppable_.insert(drop_->state);
   drop_.reset();
   settle_pages();

@@ -53,11 +53,12 @@ Ticket StateSet::frozen_at(StateId id) const {
   return found == states_.end() ? 0 : found->second.info.frozen_at;
 }
 
-StateId StateSet::only_child(StateId id) const {
+std::vector<StateId> StateSet::children(StateId id) const {
+  std::vector<StateId> found;
   for (const auto& [child, state] : states_) {
-    if (state.info.parent == id) return child;
+    if (state.info.parent == id) found.push_back(child);
   }
-  return no_state;
+  return found;
 }
 
 // ---- operations
@@ -144,12 +145,12 @@ void StateSet::move_to(State& state, StateId parent) {
 void StateSet::remove(StateId id) {
   const State& gone = at(id);
   CHECK_LE(gone.children, 1u);
-  const StateId parent = gone.info.parent, child = only_child(id);
+  const StateId parent = gone.info.parent;
   // What is not merged yet will be, without this state.
   for (const auto& version : unmerged_) {
     if (version->over == id) version->over = parent;
   }
-  if (child != no_state) move_to(at(child), parent);
+  for (const StateId child : children(id)) move_to(at(child), parent);
   if (parent != no_state) --at(parent).children;
   dropped_.erase(id);
   states_.erase(id);

@@ -58,8 +58,7 @@ class StateSet {
   const std::map<StateId, State>& all() const { return states_; }
   const std::set<StateId>& dropped() const { return dropped_; }
   Ticket frozen_at(StateId id) const;           // 0: no such state
-  // The only child of a state that has at most one; no_state: none.
-  StateId only_child(StateId id) const;
+  std::vector<StateId> children(StateId id) const;
 
   Result<void> check(const StateOperation& operation) const;
   // After check(), with the ticket of its batch. `operation.state` of a branch is made_by(ticket).

@@ -91,6 +91,13 @@ class VersionedTable {
   // for a disk thread.
   virtual std::unique_ptr<TableDiff> diff(const StatePin* before, const StatePin& after) = 0;
 
+  // Tree pages and data that this checkpoint needs and neither its parent nor any child: what comes
+  // back if it is dropped (with several children: not before one is left). try_later: it is being
+  // found out; run jobs, then again. The answer is of a moment since it was first asked for, and
+  // costs what the checkpoint differs from its neighbours. invalid: a head. stale, corrupt, io;
+  // no_space: changes cannot be merged.
+  virtual Result<std::uint64_t> unique_bytes(StateId checkpoint) = 0;
+
   // Jobs, tickets, failure, usage: as in Table.
   virtual void want_durable(Ticket ticket) = 0;
   virtual Ticket applied() const = 0;

@@ -83,13 +83,13 @@ bool TableImpl::busy() const {
   if (write_due() && !write_stall_.error()) return true;
   if (merge_stall_.error()) return false;
   if (space_.reserve_due()) return true;
-  return cleanup_due_ || freeze_due() || merge_due() || close_due() || drop_due();
+  return cleanup_due_ || freeze_due() || merge_due() || close_due() || walk_due();
 }
 
 std::unique_ptr<Job> TableImpl::next_job() {
   if (failure_) return nullptr;
   if (space_.reserve_due() && !maintenance_out_) return make_reserve();
-  advance_drop();
+  advance_walks();
   if (!write_out_ && write_due() && write_stall_.may_run(space_)) return make_write();
   if (!maintenance_out_) {
     if (auto job = next_maintenance()) return job;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cache/checker.h"
+#include "cache/table_page.h"
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/sim_disk.h"
@@ -179,6 +180,24 @@ TEST_CASE("a large file truncated after a checkpoint stays whole in it, and goes
   REQUIRE(f.family->drop(checkpoint));
   f.settle();
   CHECK(f.family->usage().live_data_blocks == 0);
+  f.check_closed();
+}
+
+TEST_CASE("what only a checkpoint's store needs is known before it is dropped") {
+  Fixture f;
+  const ObjectId id{5};
+  write_file(*f.head, id, std::string(10 * 4096, 'a'));
+  const StateId checkpoint = *f.family->checkpoint(first_state, "base");
+  write_file(*f.head, id, std::string(3 * 4096, 'b'));
+  CHECK(f.family->unique_bytes(checkpoint).failed_with(Errc::try_later));
+  test::run_jobs(*f.family);
+  const auto bytes = f.family->unique_bytes(checkpoint);
+  REQUIRE(bytes);
+  CHECK(*bytes % page_size == 3 * 4096);
+  CHECK(f.family->usage().live_data_blocks == 13);
+  REQUIRE(f.family->drop(checkpoint));
+  f.settle();
+  CHECK(f.family->usage().live_data_blocks == 10);
   f.check_closed();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cache/table_check.h"
+#include "cache/table_jobs.h"
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/sim_disk.h"
@@ -334,5 +335,82 @@ TEST_CASE("layers of checkpoints are bounded") {
   settle(*f.table);
   CHECK(f.table->checkpoint(first_state, ""));
   CHECK(static_cast<int>(f.table->states().size()) == made + 2);
+  f.check_closed();
+}
+
+namespace {
+
+// And how many steps of walking it took.
+std::uint64_t unique_bytes(VersionedTable& table, StateId state, int& walks) {
+  auto bytes = table.unique_bytes(state);
+  CHECK(bytes.failed_with(Errc::try_later));
+  walks = 0;
+  while (auto job = table.next_job()) {
+    walks += dynamic_cast<WalkJob*>(job.get()) != nullptr ? 1 : 0;
+    job->run();
+    table.complete(std::move(job));
+  }
+  bytes = table.unique_bytes(state);
+  if (!bytes) FAIL(to_string(bytes.error()));
+  return *bytes;
+}
+
+std::uint64_t unique_data(VersionedTable& table, StateId state) {
+  int walks = 0;
+  return unique_bytes(table, state, walks) % page_size;   // fewer than four blocks in these tests
+}
+
+}  // namespace
+
+TEST_CASE("what only a checkpoint needs is what nobody around it needs") {
+  Fixture f;
+  test::ModelWriter writer;
+  writer.write(*f.table, first_state, 1, 0, 16);
+  const StateId base = *f.table->checkpoint(first_state, "base");
+  writer.write(*f.table, first_state, 2, 0, 8);
+  const StateId middle = *f.table->checkpoint(first_state, "middle");
+  CHECK(f.table->unique_bytes(first_state).failed_with(Errc::invalid));
+  CHECK(unique_data(*f.table, middle) == 0);
+  writer.write(*f.table, first_state, 1, 3, 4);   // the base's: not the middle's alone
+  writer.write(*f.table, first_state, 2, 5, 7);
+  CHECK(unique_data(*f.table, middle) == 2 * data_block_size);
+  // A clone that still has one of the two, and one that the head has.
+  const StateId clone = *f.table->branch(middle, "clone");
+  writer.write(*f.table, clone, 2, 4, 6);
+  CHECK(unique_data(*f.table, middle) == 1 * data_block_size);
+  CHECK(unique_data(*f.table, base) == 0);
+  REQUIRE(f.table->drop(clone));
+  CHECK(unique_data(*f.table, middle) == 2 * data_block_size);
+  REQUIRE(f.table->drop(middle));
+  CHECK(f.table->unique_bytes(middle).failed_with(Errc::stale));
+  settle(*f.table);
+  CHECK(f.table->usage().live_data_blocks == 16 + 8 + 1);
+  f.check_closed();
+}
+
+TEST_CASE("finding out what a checkpoint needs costs what it differs, not what it holds") {
+  Fixture f;
+  for (int i = 0; i < 3000; ++i)
+    put(*f.table, first_state, "key" + std::to_string(i), std::string(2000, 'v'));
+  settle(*f.table);
+  const StateId base = *f.table->checkpoint(first_state, "base");
+  put(*f.table, first_state, "key1500", "other");
+  const StateId middle = *f.table->checkpoint(first_state, "middle");
+  put(*f.table, first_state, "key1500", "another");
+  settle(*f.table);
+  const std::uint64_t pages = f.table->usage().tree_pages;
+  REQUIRE(pages > 20 * WalkJob::pages_per_step / 4);
+  int walks = 0;
+  const std::uint64_t alone = unique_bytes(*f.table, middle, walks);
+  CHECK(walks <= 2);
+  CHECK(alone > 0);
+  CHECK(alone < 20 * page_size);
+  CHECK(unique_bytes(*f.table, base, walks) < 20 * page_size);
+  CHECK(walks <= 2);
+  // Between checkpoints nothing changes any more, and the answer is there at once.
+  REQUIRE(f.table->checkpoint(first_state, "last"));
+  (void)unique_bytes(*f.table, middle, walks);
+  put(*f.table, first_state, "key7", "changed");
+  CHECK(f.table->unique_bytes(middle).has_value());
   f.check_closed();
 }
