@@ -3,6 +3,7 @@
 #include "cache/store_family.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "cache/store_impl.h"
@@ -54,6 +55,14 @@ Result<std::unique_ptr<Store>> only_store(std::unique_ptr<StoreFamily> family) {
   return std::unique_ptr<Store>(std::move(store));
 }
 
+// Objects that were shown before the disk had them, and that a crash has lost, leave handles behind,
+// which must not lead to others made later. What was given out cannot be known: so each opening
+// takes up at another place.
+std::uint64_t random_gap() {
+  std::random_device device;
+  return std::uint64_t{1} + static_cast<std::uint32_t>(device());
+}
+
 }  // namespace
 
 Result<StoreMemory> read_memory(Table& table) {
@@ -93,6 +102,7 @@ Result<std::unique_ptr<StoreFamily>> StoreFamily::open(Directory& directory,
   const bool fresh = table->applied() == 0;
   auto family = std::make_unique<StoreFamilyImpl>(std::move(table), options);
   if (fresh) TRY_VOID(family->begin());
+  else family->resume();
   return std::unique_ptr<StoreFamily>(std::move(family));
 }
 
@@ -123,6 +133,7 @@ Result<std::unique_ptr<StoreImpl>> StoreFamilyImpl::open_store(StateId state) {
     return Error(Errc::busy, "state " + std::to_string(to_number(state)) + " is in use");
   auto table = table_->view(state);
   TRY(StoreMemory memory, read_memory(*table));
+  if (resumed_) memory.counters.next_object += random_gap();
   auto store = std::make_unique<StoreImpl>(*this, state, std::move(table), std::move(memory),
                                            options_);
   if (is_head(*table_, state)) heads_[state] = store.get();

@@ -92,6 +92,7 @@ class StoreFamilyImpl final : public StoreFamily {
       : table_(std::move(table)), options_(options) {}
   // The counters that a new store begins with; synchronous.
   Result<void> begin();
+  void resume() { resumed_ = true; }
   Result<std::unique_ptr<StoreImpl>> open_store(StateId state);
   void forget(StateId state, const StoreImpl* store);
 
@@ -132,6 +133,7 @@ class StoreFamilyImpl final : public StoreFamily {
 
   std::unique_ptr<VersionedTable> table_;
   StoreOptions options_;
+  bool resumed_ = false;                  // an earlier life may have shown what a crash has lost
   std::map<StateId, StoreImpl*> heads_;   // whose stores there are
 };
 

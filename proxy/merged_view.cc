@@ -50,7 +50,10 @@ MergedView::MergedView(const ApplianceSettings& settings, cache::Store& store, I
       nodes_(limits.nodes),
       names_(limits.names) {}
 
-MergedView::~MergedView() { loop_.cancel(stall_timer_); }
+MergedView::~MergedView() {
+  loop_.cancel(stall_timer_);
+  loop_.cancel(flush_timer_);
+}
 
 Result<Node*> MergedView::node(Facts& facts, ObjectId id) {
   if (Node* known = nodes_.find(id)) return known;
@@ -221,8 +224,23 @@ Task<Result<void>> MergedView::load() {
 }
 
 Task<Result<void>> MergedView::stable(cache::Ticket ticket) {
-  if (settings_.durability == Durability::async) co_return Result<void>();
+  if (settings_.durability == Durability::async) {
+    flush_soon();
+    co_return Result<void>();
+  }
   co_return co_await runner_.durable(ticket);
+}
+
+// Nobody waits for it; but a crash shall not undo more than the last moments.
+void MergedView::flush_soon() {
+  if (flush_timer_ != 0) return;
+  auto flush = [this] {
+    flush_timer_ = 0;
+    store_.want_durable(store_.applied());
+    watch_stall();
+    runner_.pump();
+  };
+  flush_timer_ = loop_.call_after(async_flush, flush);
 }
 
 Task<Result<void>> MergedView::durable(cache::Ticket ticket) {

@@ -136,7 +136,8 @@ class MergedView {
   Task<Result<Node*>> load_node(cache::ObjectId id);
   // After this a question that said needs_load can be asked again.
   Task<Result<void>> load();
-  // The ticket's changes survive power loss; with async durability at once.
+  // The ticket's changes survive power loss; with async durability at once, and the disk has them
+  // some time after async_flush.
   Task<Result<void>> stable(cache::Ticket ticket);
   Task<Result<void>> durable(cache::Ticket ticket);
   Task<void> drain() { return runner_.drain(); }
@@ -179,10 +180,12 @@ class MergedView {
   static constexpr int max_busy_waits = 100;
 
   static constexpr Duration stall_retry = std::chrono::seconds(1);
+  static constexpr Duration async_flush = std::chrono::seconds(1);
   static constexpr Duration log_window = std::chrono::seconds(60);
   static constexpr int log_lines_per_window = 20;
 
   void watch_stall();
+  void flush_soon();
   Node* remember(cache::ObjectId id, const nfs3::Attributes& attributes,
                  std::unique_ptr<cache::ObjectRecord> record);
   void remember_name(cache::ObjectId directory, std::string_view name, cache::ObjectId child);
@@ -196,7 +199,7 @@ class MergedView {
   Loop& loop_;
   JobRunner<cache::Store> runner_;
   HandleSealer sealer_;
-  Loop::TimerId stall_timer_ = 0;
+  Loop::TimerId stall_timer_ = 0, flush_timer_ = 0;
   MonotonicTime log_window_end_{};
   int log_lines_ = 0;
   RecentMap<cache::ObjectId, Node> nodes_;

@@ -128,7 +128,7 @@ void add_appliance_commands(CLI::App& root, Parse& parse) {
   create
       ->add_option("--durability", line.durability,
                    "sync: stable replies survive power loss; async: replies before the disk has "
-                   "them, for throw-away nodes (default: sync)")
+                   "them, a crash undoes the last seconds, for throw-away nodes (default: sync)")
       ->type_name("sync|async");
   create->add_flag("--root-squash", line.root_squash, "Treat uid and gid 0 of clients as nobody");
   add_command(root, parse, Command::list, "list", "List the appliances", "  rowan list");

@@ -1,11 +1,13 @@
 #include "cache/store.h"
 
 #include <random>
+#include <set>
 #include <string>
 
 #include "cache/file_posix.h"
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
+#include "tests/support/sim_disk.h"
 #include "tests/support/store_model.h"
 #include "tests/support/temp_directory.h"
 
@@ -213,4 +215,26 @@ TEST_CASE("two writes to one block keep each other while an older truncation is 
   CHECK(difference(*store, model, {42}, 20'000, true) == "");
   test::run_jobs(*store);
   CHECK(difference(*store, model, {42}, 20'000) == "");
+}
+
+TEST_CASE("an object that was lost in a crash leaves its id to no other") {
+  test::SimDisk disk(1);
+  std::set<std::uint64_t> given;
+  for (int life = 0; life < 4; ++life) {
+    auto root = disk.root();
+    auto store = life == 0 ? Store::create(*root, small_options())
+                           : Store::open(*root, small_options());
+    REQUIRE(store);
+    for (int i = 0; i < 3; ++i) {
+      const ObjectId id = (*store)->next_object();
+      CHECK(is_local(id));
+      CHECK(given.insert(to_number(id)).second);
+      Transaction transaction;
+      transaction.put_object(id, file_record(0, 1));
+      apply(**store, transaction);   // and nobody asks for the disk
+    }
+    store->reset();
+    root.reset();
+    disk = disk.crashed(1, test::Loss::all);
+  }
 }

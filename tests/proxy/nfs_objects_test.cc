@@ -199,6 +199,19 @@ TEST_CASE("with async durability nothing waits for the disk") {
   REQUIRE(fixture.store().undurable() == 2);
 }
 
+TEST_CASE("with async durability the disk has a change a second later, asked for or not") {
+  proxy::ApplianceSettings settings = plain_settings();
+  settings.durability = proxy::Durability::async;
+  ApplianceFixture fixture({}, settings);
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(fixture.create("f" + std::to_string(i)).status == Status::ok);
+    REQUIRE(fixture.store().undurable() == 1);
+    fixture.loop.advance(std::chrono::seconds(1));
+    while (fixture.disk.run_one()) fixture.loop.run();
+    REQUIRE(fixture.store().undurable() == 0);
+  }
+}
+
 TEST_CASE("a full disk and a met quota are told apart, and removing still works") {
   ApplianceFixture fixture;
   fixture.create("f");

@@ -107,8 +107,9 @@ std::unique_ptr<StoreMaker> disk_stores(std::uint64_t seed) {
   return std::make_unique<DiskStores>(seed);
 }
 
-World::World(std::uint64_t seed, std::unique_ptr<StoreMaker> stores)
+World::World(std::uint64_t seed, std::unique_ptr<StoreMaker> stores, proxy::Durability durability)
     : random(seed), stores_(std::move(stores)), disk_(seed + 1) {
+  settings_.durability = durability;
   build_image();
   image_.randomise(seed + 2, 3);
   start(stores_->make());
@@ -157,20 +158,19 @@ void World::build_image() {
       model.put_link(test::model_root, "hard" + name, id);
     }
   }
-  auto settings = test::plain_settings();
-  proxy::HandleSealer sealer(settings.id, settings.key);
+  proxy::HandleSealer sealer(settings_.id, settings_.key);
   for (auto [model_id, object_id] : ids) handles[model_id] = sealer.seal(object_id);
 }
 
 void World::start(std::unique_ptr<cache::Store> store) {
-  auto appliance = std::make_unique<proxy::Appliance>(test::plain_settings(), std::move(store),
-                                                      image_, loop_, disk_);
+  auto appliance = std::make_unique<proxy::Appliance>(settings_, std::move(store), image_,
+                                                      loop_, disk_);
   CHECK(exports_.add(std::move(appliance)).has_value());
 }
 
 // The old life ends without anybody hearing of it; what cut_power() kept is opened.
 void World::reboot() {
-  std::unique_ptr<proxy::Appliance> old = exports_.remove(test::plain_settings().id);
+  std::unique_ptr<proxy::Appliance> old = exports_.remove(settings_.id);
   static_cast<void>(test::run_task(loop_, disk_, old->close()));
   old.reset();
   start(stores_->reopen());
@@ -184,6 +184,11 @@ void World::crash() {
 nfs3::Verifier World::write_verifier() const {
   return exports_.all().front()->store().write_verifier();
 }
+
+void World::turn() { step(); }
+
+cache::Ticket World::applied() const { return exports_.all().front()->store().applied(); }
+cache::Ticket World::durable() const { return exports_.all().front()->store().durable(); }
 
 // One thing that can happen next. False: nothing can.
 bool World::step() {
@@ -203,7 +208,8 @@ void World::run(const std::vector<Operation>& operations, std::vector<Outcome>& 
     group.start(perform(operations[i], outcomes[i]));
   bool cut = false;
   std::vector<Outcome> known;
-  while (step()) {
+  const bool lags = settings_.durability == proxy::Durability::async;
+  while (!(lags && group.running() == 0) && step()) {
     if (stop == nullptr || cut || !stop()) continue;
     cut = true;
     known = outcomes;

@@ -12,6 +12,7 @@
 
 #include "proxy/exports.h"
 #include "proxy/nfs_service.h"
+#include "tests/support/appliance_fixture.h"
 #include "tests/support/manual_loop.h"
 #include "tests/support/memory_image.h"
 #include "tests/support/model_fs.h"
@@ -80,18 +81,22 @@ Outcome do_to_model(test::ModelFs& model, const Operation& operation);
 
 class World {
  public:
-  World(std::uint64_t seed, std::unique_ptr<StoreMaker> stores);
+  World(std::uint64_t seed, std::unique_ptr<StoreMaker> stores,
+        proxy::Durability durability = proxy::Durability::sync);
   ~World();
 
   // Operations run at the same time. `stop`, if given, is asked between turns: true cuts the power
-  // there.
+  // there. With async durability they end with the last reply, and the disk lags behind.
   void run(const std::vector<Operation>& operations, std::vector<Outcome>& outcomes,
            const std::function<bool()>& stop = nullptr);
   void crash();  // between operations
+  void turn();   // one thing that can happen besides
 
   // Path to description, from READDIRPLUS, READ and READLINK as root; and what id each path has.
   std::map<std::string, std::string> dump(std::map<std::string, nfs3::Handle>& by_path);
   nfs3::Verifier write_verifier() const;
+  cache::Ticket applied() const;
+  cache::Ticket durable() const;
 
   Random random;
   test::ModelFs model;
@@ -114,6 +119,7 @@ class World {
   bool step();
 
   std::unique_ptr<StoreMaker> stores_;
+  proxy::ApplianceSettings settings_ = test::plain_settings();
   test::ManualLoop loop_;
   test::ManualDiskPool disk_;
   test::MemoryImage image_{loop_};
