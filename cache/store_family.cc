@@ -55,9 +55,9 @@ Result<std::unique_ptr<Store>> only_store(std::unique_ptr<StoreFamily> family) {
   return std::unique_ptr<Store>(std::move(store));
 }
 
-// Objects that were shown before the disk had them, and that a crash has lost, leave handles behind,
-// which must not lead to others made later. What was given out cannot be known: so each opening
-// takes up at another place.
+// Objects that were shown before the disk had them, and that a crash has lost, leave handles
+// behind, which must not lead to others made later. What was given out cannot be known: so each
+// opening takes up at another place.
 std::uint64_t random_gap() {
   std::random_device device;
   return std::uint64_t{1} + static_cast<std::uint32_t>(device());
