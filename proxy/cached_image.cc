@@ -216,6 +216,16 @@ Task<Result<ObjectId>> CachedImage::parent(ObjectId directory) {
   co_return found->parent;
 }
 
+Task<Result<ImagePlace>> CachedImage::place(ObjectId id) {
+  if (id == cache::image_root) co_return Errc::invalid;
+  Result<ImageObject> found = co_await object(id);
+  if (!found) co_return std::move(found).error();
+  ImagePlace place;
+  place.parent = found->parent;
+  place.name = std::move(found->name);
+  co_return place;
+}
+
 std::string CachedImage::path(ObjectId id) {
   Result<std::string> path = parts_.catalog.path(id);
   if (path) return *path;

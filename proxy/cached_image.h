@@ -78,6 +78,7 @@ class CachedImage final : public Image {
   Task<Result<std::string>> readlink(cache::ObjectId symlink) override;
   Task<Result<void>> read(cache::ObjectId file, std::uint64_t offset, ByteSpan into) override;
   Task<Result<cache::ObjectId>> parent(cache::ObjectId directory) override;
+  Task<Result<ImagePlace>> place(cache::ObjectId id) override;
   std::string path(cache::ObjectId id) override;
 
   // Closes the source and waits for everything under way. Once; answers try_later afterwards.

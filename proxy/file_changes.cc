@@ -4,7 +4,8 @@
 #include <utility>
 
 // An object that lost a name and got another was renamed. More names than it lost are links, if it
-// was there before, and else additions; more that it lost than it got are removals.
+// was there before, and else additions; more that it lost than it got are removals: of the object
+// only if it is not there any more.
 
 namespace rowan::proxy {
 namespace {
@@ -13,6 +14,13 @@ using cache::ObjectId;
 
 // Deeper than any path a client can name: a loop in damaged records ends here.
 constexpr int deepest = 4096;
+
+// A name that an object lost or got.
+struct Use {
+  ObjectId object;
+  const NameChange* name;
+  bool got;
+};
 
 struct Names {
   std::vector<const NameChange*> lost, got;
@@ -23,13 +31,17 @@ class Collector {
   explicit Collector(const StateChanges& changes) : in_(changes) {}
 
   std::vector<FileChange> run() {
-    for (const NameChange& change : in_.names) {
-      if (change.before == change.after) continue;
-      if (change.before != cache::no_object) names_[change.before].lost.push_back(&change);
-      if (change.after != cache::no_object) names_[change.after].got.push_back(&change);
+    collect_uses();
+    for (std::size_t at = 0; at < uses_.size();) {
+      const ObjectId id = uses_[at].object;
+      Names names;
+      for (; at < uses_.size() && uses_[at].object == id; ++at)
+        (uses_[at].got ? names.got : names.lost).push_back(uses_[at].name);
+      add_names(id, names);
     }
-    for (const auto& [id, names] : names_) add_names(id, names);
-    for (const auto& [id, object] : in_.objects) add_modified(id, object);
+    for (const auto& [id, object] : in_.objects) {
+      if (!has_use(id)) add_modified(id, object);
+    }
     std::ranges::stable_sort(out_, {}, [](const FileChange& change) {
       const bool later = change.what != FileChange::What::removed;
       return std::make_pair(std::string_view(change.path), later);
@@ -38,6 +50,21 @@ class Collector {
   }
 
  private:
+  // Grouped by object, in the order the names came in.
+  void collect_uses() {
+    for (const NameChange& change : in_.names) {
+      if (change.before == change.after) continue;
+      if (change.before != cache::no_object) uses_.push_back({change.before, &change, false});
+      if (change.after != cache::no_object) uses_.push_back({change.after, &change, true});
+    }
+    std::ranges::stable_sort(uses_, {}, &Use::object);
+  }
+
+  bool has_use(ObjectId id) const {
+    const auto at = std::ranges::lower_bound(uses_, id, {}, &Use::object);
+    return at != uses_.end() && at->object == id;
+  }
+
   std::string old_path(const NameChange& name) const {
     return path_of(in_.before, in_.root, name.directory, name.name);
   }
@@ -51,12 +78,10 @@ class Collector {
     const auto found = in_.objects.find(id);
     if (found == in_.objects.end()) return change;
     const ObjectChange& object = found->second;
-    change.before = object.before;
-    change.after = object.after;
-    change.content_bytes = object.content_bytes;
+    change.object = &object;
     if (object.after) change.kind = object.after->kind;
     else if (object.before) change.kind = object.before->kind;
-    if (!object.before || !object.after) return change;
+    if (what == FileChange::What::removed || !object.before || !object.after) return change;
     const FileFacts &was = *object.before, &is = *object.after;
     const bool regular = is.kind == cache::FileKind::regular;
     change.content = regular && (object.content_bytes != 0 || was.size != is.size);
@@ -80,6 +105,9 @@ class Collector {
       out_.push_back(std::move(change));
     }
     for (std::size_t i = moved; i < names.got.size(); ++i) add_got(id, names, i, moved);
+    // What else changed is told with the names it got, or else with one that it kept.
+    const auto object = in_.objects.find(id);
+    if (names.got.empty() && object != in_.objects.end()) add_modified(id, object->second);
   }
 
   // The first name of a new object is its addition; every other name is a link to a name it has.
@@ -96,12 +124,8 @@ class Collector {
   }
 
   void add_modified(ObjectId id, const ObjectChange& object) {
-    if (names_.contains(id) || !object.before || !object.after) return;
+    if (!looks_changed(object)) return;
     FileChange change = about(id, FileChange::What::modified);
-    const bool same = !change.content && !change.mode && !change.owner && !change.target;
-    if (same && object.before == object.after) return;
-    // A directory's size says nothing about it.
-    if (same && object.after->kind == cache::FileKind::directory) return;
     change.path = place_of(id);
     out_.push_back(std::move(change));
   }
@@ -114,7 +138,7 @@ class Collector {
   }
 
   const StateChanges& in_;
-  std::map<ObjectId, Names> names_;
+  std::vector<Use> uses_;
   std::vector<FileChange> out_;
 };
 
@@ -130,6 +154,15 @@ std::string path_of(const DirectoryPlaces& places, ObjectId root, ObjectId direc
     directory = place->second.parent;
   }
   return path;
+}
+
+bool looks_changed(const ObjectChange& object) {
+  if (!object.before || !object.after) return false;
+  if (object.content_bytes != 0) return true;
+  FileFacts was = *object.before;
+  // A directory's size says nothing about it.
+  if (was.kind == cache::FileKind::directory) was.size = object.after->size;
+  return was != *object.after;
 }
 
 std::vector<FileChange> file_changes(const StateChanges& changes) {

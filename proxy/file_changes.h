@@ -46,8 +46,10 @@ using DirectoryPlaces = std::map<cache::ObjectId, DirectoryPlace>;
 struct StateChanges {
   cache::ObjectId root = cache::no_object;
   std::vector<NameChange> names;
+  // those that differ, and those that the names lead to
   std::map<cache::ObjectId, ObjectChange> objects;
-  // where an object has a name in the second state, for those that are in no NameChange
+  // where an object has a name in the second state, for those that are in no NameChange; without a
+  // parent: somewhere
   std::map<cache::ObjectId, DirectoryPlace> places;
   DirectoryPlaces before, after;
 };
@@ -59,13 +61,16 @@ struct FileChange {
   std::string old_path;   // renamed: as it was; linked: another name
   cache::FileKind kind = cache::FileKind::regular;
   bool content = false, mode = false, owner = false, target = false;
-  std::uint64_t content_bytes = 0;
-  std::optional<FileFacts> before, after;
+  const ObjectChange* object = nullptr;  // one of StateChanges::objects
 };
 
 // By path; of one path what was removed first. Names that lead to the same object as before are
-// nothing; nor is an object that looks as before.
+// nothing; nor is an object that looks as before. The lines refer to `changes`.
 std::vector<FileChange> file_changes(const StateChanges& changes);
+
+// An object that is there before and after, looks otherwise, and so has a line even if its names
+// are the same.
+bool looks_changed(const ObjectChange& object);
 
 // "/srv/data"; "?" stands for a directory whose place is not known.
 std::string path_of(const DirectoryPlaces& places, cache::ObjectId root, cache::ObjectId directory,

@@ -14,6 +14,12 @@
 
 namespace rowan::proxy {
 
+// Where an object was found.
+struct ImagePlace {
+  cache::ObjectId parent = cache::no_object;
+  std::string name;
+};
+
 // What may be shown to clients: every id in an answer is durable. Errors: not_found; stale (no such
 // object in this image); try_later (the source did not answer within the deadline; it is being
 // reconnected); io (drift, or the source's answers make no sense), with the object named in the
@@ -37,6 +43,8 @@ class Image {
   virtual Task<Result<void>> read(cache::ObjectId file, std::uint64_t offset, ByteSpan into) = 0;
   // The directory an image directory was found in; image_root for the root itself.
   virtual Task<Result<cache::ObjectId>> parent(cache::ObjectId directory) = 0;
+  // Where an object was found first: it may have other names. The root has no place: invalid.
+  virtual Task<Result<ImagePlace>> place(cache::ObjectId id) = 0;
   // "/usr/bin/cc", for messages.
   virtual std::string path(cache::ObjectId id) = 0;
 };

@@ -108,6 +108,16 @@ TEST_CASE("what a client can see of a file is told apart") {
   CHECK(told(changes) == "M /etc/conf target\n");
 }
 
+TEST_CASE("what changed of a file that only lost a name is told with one it kept") {
+  StateChanges changes = empty();
+  changes.names = {{etc, "gone", file, {}}};
+  changes.places[file] = {etc, "kept"};
+  changes.objects[file] = {facts(5), facts(9), 4096};
+  CHECK(told(changes) == "- /etc/gone\nM /etc/kept content\n");
+  changes.objects[file] = {facts(), facts(), 0};
+  CHECK(told(changes) == "- /etc/gone\n");
+}
+
 TEST_CASE("a directory whose size moved has not changed") {
   StateChanges changes = empty();
   changes.objects[etc] = {facts(1, FileKind::directory), facts(2, FileKind::directory), 0};

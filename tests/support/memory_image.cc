@@ -201,6 +201,13 @@ Task<Result<ObjectId>> MemoryImage::parent(ObjectId directory) {
   co_return object->parent;
 }
 
+Task<Result<proxy::ImagePlace>> MemoryImage::place(ObjectId id) {
+  if (id == cache::image_root) co_return Errc::invalid;
+  CO_TRY_VOID(co_await pause(false));
+  CO_TRY(Object * object, get(id));
+  co_return proxy::ImagePlace{object->parent, split(object->path).second};
+}
+
 std::string MemoryImage::path(ObjectId id) {
   auto found = objects_.find(id);
   return found == objects_.end() ? "?" : found->second.path;

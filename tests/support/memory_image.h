@@ -52,6 +52,7 @@ class MemoryImage final : public proxy::Image {
   Task<Result<std::string>> readlink(cache::ObjectId symlink) override;
   Task<Result<void>> read(cache::ObjectId file, std::uint64_t offset, ByteSpan into) override;
   Task<Result<cache::ObjectId>> parent(cache::ObjectId directory) override;
+  Task<Result<proxy::ImagePlace>> place(cache::ObjectId id) override;
   std::string path(cache::ObjectId id) override;
 
  private:

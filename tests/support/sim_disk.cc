@@ -148,7 +148,9 @@ struct Folder {
 }  // namespace
 
 struct SimState {
-  std::uint64_t used = 0, limit = 0, steps = 0;  // before the inodes, which refer to `used`
+  std::uint64_t steps = 0;
+  std::uint64_t reads = 0;
+  std::uint64_t used = 0, limit = 0;  // before the inodes, which refer to `used`
   std::shared_ptr<Folder> root = std::make_shared<Folder>();
   std::mt19937_64 random;
   double slow = 0;
@@ -179,10 +181,12 @@ class SimFile : public File {
       : state_(state), inode_(std::move(inode)), path_(std::move(path)), writable_(writable) {}
 
   Result<std::size_t> read_at(std::uint64_t offset, ByteSpan into) const override {
+    ++state_.reads;
     return inode_->live.read(offset, into);
   }
   Result<std::size_t> read_cached(std::uint64_t offset, ByteSpan into) const override {
     if (state_.slow > 0 && state_.chance(state_.slow)) return Errc::needs_load;
+    ++state_.reads;
     return inode_->live.read(offset, into);
   }
   Result<void> write_at(std::uint64_t offset, ByteView bytes) override {
@@ -542,6 +546,7 @@ void SimDisk::no_more_failures() {
 void SimDisk::limit(std::uint64_t bytes) { state_->limit = bytes; }
 std::uint64_t SimDisk::used_bytes() const { return state_->used; }
 void SimDisk::slow_reads(double probability) { state_->slow = probability; }
+std::uint64_t SimDisk::reads() const { return state_->reads; }
 
 void SimDisk::flip(const std::string& path, std::uint64_t offset, int bit) {
   const auto inode = find_file(*state_, path);

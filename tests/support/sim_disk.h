@@ -51,6 +51,7 @@ class SimDisk {
   void limit(std::uint64_t bytes);        // size of the disk; 0: no limit
   std::uint64_t used_bytes() const;
   void slow_reads(double probability);    // cached reads that say needs_load
+  std::uint64_t reads() const;            // so far, cached ones included
 
   // Damage, durable. Paths are relative to the root.
   void flip(const std::string& path, std::uint64_t offset, int bit);
