@@ -16,6 +16,7 @@
 
 #include "cache/file.h"
 #include "cache/ids.h"
+#include "cache/job_source.h"
 #include "cache/table.h"
 #include "rpc/base/clock.h"
 #include "rpc/base/loop.h"
@@ -140,14 +141,13 @@ class Transaction {
   std::map<ObjectId, std::uint64_t> data_blocks_;
 };
 
-class Store {
+class Store : public JobSource {
  public:
   // Makes an empty store in an empty directory, or opens one (recovering by itself: P10).
   // Synchronous; for a start-up thread. busy if another process has it; corrupt, naming file and
   // place, if it cannot be trusted.
   static Result<std::unique_ptr<Store>> create(Directory& directory, const StoreOptions& options);
   static Result<std::unique_ptr<Store>> open(Directory& directory, const StoreOptions& options);
-  virtual ~Store() = default;
 
   // not_found: unchanged (for an image object) or never made (for a local one).
   virtual Result<ObjectRecord> object(ObjectId id) = 0;
@@ -175,19 +175,6 @@ class Store {
   // not yet written). On an error the transaction is left intact to be applied again; after success
   // it is empty.
   virtual Result<Ticket> apply(Transaction& transaction) = 0;
-
-  virtual void want_durable(Ticket ticket) = 0;
-  virtual Ticket applied() const = 0;
-  virtual Ticket durable() const = 0;
-  virtual const std::optional<Error>& failure() const = 0;
-  virtual std::unique_ptr<Job> take_load() = 0;
-  virtual std::unique_ptr<Job> next_job() = 0;
-  virtual void complete(std::unique_ptr<Job> job) = 0;
-  // True while jobs are handed out or would be: a clean shutdown runs next_job() until this is
-  // false.
-  virtual bool busy() const = 0;
-  virtual void prepare_close() = 0;                        // as in table.h
-  virtual const std::optional<Error>& stalled() const = 0; // as in table.h
 
   // New at every open and after every failure that may have lost UNSTABLE data (RFC 1813, 4.8).
   virtual std::array<std::byte, 8> write_verifier() const = 0;

@@ -17,14 +17,13 @@
 
 namespace rowan::cache {
 
-class StoreFamily {
+class StoreFamily : public JobSource {
  public:
   // As Store::create() and open(). A new family has one head, first_state, an empty store.
   static Result<std::unique_ptr<StoreFamily>> create(Directory& directory,
                                                      const StoreOptions& options);
   static Result<std::unique_ptr<StoreFamily>> open(Directory& directory,
                                                    const StoreOptions& options);
-  virtual ~StoreFamily() = default;
 
   // The store of a state; must not outlive the family. busy: the head's is there already. stale: no
   // such state. needs_load, corrupt, io. Its prepare_close() ends only its own background work; its
@@ -47,16 +46,6 @@ class StoreFamily {
   // As in table_versions.h: what only this checkpoint needs, data and records.
   virtual Result<std::uint64_t> unique_bytes(StateId checkpoint) = 0;
 
-  virtual void want_durable(Ticket ticket) = 0;
-  virtual Ticket applied() const = 0;
-  virtual Ticket durable() const = 0;
-  virtual const std::optional<Error>& failure() const = 0;
-  virtual std::unique_ptr<Job> take_load() = 0;
-  virtual std::unique_ptr<Job> next_job() = 0;
-  virtual void complete(std::unique_ptr<Job> job) = 0;
-  virtual bool busy() const = 0;
-  virtual void prepare_close() = 0;
-  virtual const std::optional<Error>& stalled() const = 0;
   virtual TableUsage usage() const = 0;
   virtual Result<DiskSpace> disk_space() const = 0;
 };

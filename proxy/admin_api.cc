@@ -1,5 +1,6 @@
 #include "proxy/admin_api.h"
 
+#include "proxy/admin_text.h"
 #include "proxy/blocking.h"
 #include "proxy/size_text.h"
 
@@ -64,10 +65,9 @@ Result<void> parse_query(std::string_view query, bool& force, bool& offline) {
   return {};
 }
 
-Error no_such_resource() {
-  return Error(
-      Errc::not_found,
-      "no such resource; there are /v1/status, /v1/images[/NAME] and /v1/appliances[/NAME]");
+bool is_about_versions(std::string_view action) {
+  return action == "checkpoints" || action == "clone" || action == "schedule" ||
+         action == "rollback";
 }
 
 Result<std::uint64_t> size_member(const Json& body, std::string_view key) {
@@ -183,7 +183,8 @@ Task<Result<Json>> AdminApi::dispatch_images(Route& route) {
 }
 
 Task<Result<Json>> AdminApi::dispatch_appliances(Route& route) {
-  if (!route.version.empty()) co_return no_such_resource();
+  if (!route.version.empty() || is_about_versions(route.action))
+    co_return co_await dispatch_versions(route);
   if (route.action == "check" && route.method == "POST") co_return co_await check_appliance(route);
   if (!route.action.empty()) co_return no_such_resource();
   if (route.method == "POST" && route.name.empty()) co_return co_await create_appliance(route);
@@ -306,8 +307,12 @@ Task<Result<Json>> AdminApi::remove_appliance(const Route& route) {
                               "; unmount it there first, or use --force");
   }
   if (removed) removed = co_await host_.stop(route.name);
+  Result<ApplianceRecord> record = registry_.appliance(route.name);
   auto remove = [this, &route] { return registry_.remove_appliance(route.name); };
   if (removed) removed = co_await run_blocking(disk_, loop_, std::move(remove));
+  // The stores of its clones lie beside it and stay.
+  if (removed && record && !registry_.users(record->pool).empty())
+    removed = co_await host_.versions().drop_all(*record);
   turn_.give_back();
   if (!removed) co_return std::move(removed).error();
   Json answer;

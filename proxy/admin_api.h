@@ -1,6 +1,6 @@
 // The resources of the admin interface: /v1/status, /v1/images[/NAME],
-// /v1/appliances[/NAME[/check]]. Used by the daemon behind its socket, and directly by the command
-// when no daemon runs.
+// /v1/appliances[/NAME[@CHECKPOINT][/ACTION]]. Used by the daemon behind its socket, and directly
+// by the command when no daemon runs.
 //
 // Requests that touch the registry are done one after the other; its file work happens on a disk
 // thread, so the loop that serves NFS never waits for it. Asking a source happens outside of that
@@ -39,6 +39,17 @@ class AdminApi final : public AdminHandler {
   Task<Result<Json>> dispatch(Route& route);
   Task<Result<Json>> dispatch_images(Route& route);
   Task<Result<Json>> dispatch_appliances(Route& route);
+
+  // admin_versions.cc
+  Task<Result<Json>> dispatch_versions(const Route& route);
+  Task<Result<Json>> make_checkpoint(const Route& route);
+  Task<Result<Json>> list_checkpoints(const Route& route);
+  Task<Result<Json>> roll_back(const Route& route);
+  Task<Result<Json>> clone_appliance(const Route& route);
+  Task<Result<Json>> set_schedule(const Route& route);
+  Task<Result<Json>> remove_checkpoint(const Route& route);
+  // busy: clients have that export mounted, and force was not asked for.
+  Result<void> check_unmounted(const std::string& mounted, const Route& route) const;
 
   Task<Result<Json>> add_image(const Route& route);
   Task<Result<Json>> remove_image(const Route& route);

@@ -3,20 +3,12 @@
 #include <ctime>
 
 #include "proxy/admin_api.h"
+#include "proxy/admin_text.h"
+#include "proxy/size_text.h"
 #include "rpc/nfs3.h"
 
 namespace rowan::proxy {
 namespace {
-
-// RFC 3339, for people and for every JSON reader.
-std::string time_text(std::int64_t seconds) {
-  std::time_t time = seconds;
-  std::tm parts{};
-  if (::gmtime_r(&time, &parts) == nullptr) return "";
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 // part / whole, or null when there is no whole.
 Json ratio(std::uint64_t part, std::uint64_t whole) {
@@ -79,6 +71,21 @@ std::string state_of(const ApplianceStatus& status, bool daemon_runs) {
 
 }  // namespace
 
+std::string time_text(std::int64_t seconds) {
+  std::time_t time = seconds;
+  std::tm parts{};
+  if (::gmtime_r(&time, &parts) == nullptr) return "";
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+Error no_such_resource() {
+  return Error(
+      Errc::not_found,
+      "no such resource; there are /v1/status, /v1/images[/NAME] and /v1/appliances[/NAME]");
+}
+
 Json AdminApi::image_json(const ImageRecord& image) const {
   Json entry;
   entry["name"] = image.name;
@@ -108,7 +115,10 @@ Json AdminApi::appliance_json(const ApplianceRecord& appliance) const {
   entry["root_squash"] = appliance.root_squash;
   entry["id"] = hex_id(static_cast<std::uint64_t>(appliance.id));
   entry["fsid"] = hex_id(appliance.fsid);
+  entry["pool"] = hex_id(static_cast<std::uint64_t>(appliance.pool));
   entry["created"] = time_text(appliance.created);
+  entry["every"] = period_text(appliance.schedule.every);
+  entry["keep"] = appliance.schedule.keep;
   entry["clients"] = status.clients;
   entry["bytes_served"] = status.stats.bytes_read;
   entry["bytes_written"] = status.stats.bytes_written;

@@ -1,9 +1,8 @@
 // One appliance: what a client mounts. Owns its redirect store and the merged view over the image;
-// borrows the image, the loop whose strand it belongs to, and the disk threads. Everything here
-// runs on that loop.
+// borrows the image, the loop whose strand it belongs to, and who runs the store's disk jobs.
+// Everything here runs on that loop. A checkpoint that is mounted is one too, a read-only one.
 //
-// Life: the store is opened or made on a start-up thread (Store::open blocks); the constructor
-// starts the appliance; close() drains it; only then may it be destroyed.
+// Life: the constructor starts the appliance; close() drains it; only then may it be destroyed.
 #pragma once
 
 #include <array>
@@ -18,6 +17,7 @@
 #include "proxy/access_list.h"
 #include "proxy/handle.h"
 #include "proxy/image.h"
+#include "proxy/job_runner.h"
 #include "rpc/base/loop.h"
 #include "rpc/base/result.h"
 #include "rpc/base/task.h"
@@ -27,6 +27,8 @@
 namespace rowan::proxy {
 
 class MergedView;
+// Runs the disk jobs of a store, or of all stores of a family.
+using StoreJobs = JobRunner<cache::JobSource>;
 
 enum class Durability : std::uint8_t {
   sync,   // RFC 1813: a stable reply survives power loss
@@ -43,6 +45,7 @@ struct ApplianceSettings {
   std::uint64_t quota_bytes = 0;  // 0: none
   Durability durability = Durability::sync;
   bool root_squash = false;  // uid and gid 0 of clients count as 65534
+  bool read_only = false;    // whatever would change something is ROFS
 };
 
 struct ApplianceStats {
@@ -55,7 +58,10 @@ struct ApplianceStats {
 
 class Appliance {
  public:
-  // `image`, `loop` and `disk` outlive the appliance. `settings.quota_bytes` is set on the store.
+  // Everything borrowed outlives the appliance. `settings.quota_bytes` is set on the store.
+  Appliance(ApplianceSettings settings, std::unique_ptr<cache::Store> store, StoreJobs& jobs,
+            Image& image, Loop& loop);
+  // The same with a store that shares its files with no other.
   Appliance(ApplianceSettings settings, std::unique_ptr<cache::Store> store, Image& image,
             Loop& loop, DiskPool& disk);
   Appliance(const Appliance&) = delete;
@@ -71,7 +77,15 @@ class Appliance {
   // life), makes everything durable. An error says what may be lost; the appliance is closed all
   // the same. Once only.
   Task<Result<void>> close();
+  // The same without an end: the store may be given other content meanwhile. One at a time, and
+  // not while it closes.
+  Task<void> pause();
+  void resume();
+  // Calls are to be answered JUKEBOX.
+  bool waiting() const { return closing_ || paused_; }
   bool closing() const { return closing_; }
+  bool paused() const { return paused_; }
+  MonotonicTime last_call() const { return last_call_; }
 
   ApplianceStats stats() const;
   // The store's sticky failure, if it has one: the appliance is read-only since, with the reason to
@@ -103,8 +117,16 @@ class Appliance {
   void count_written(std::uint64_t bytes) { bytes_written_ += bytes; }
 
  private:
+  // By reference: the store is looked at before it is moved.
+  Appliance(ApplianceSettings&& settings, std::unique_ptr<cache::Store>&& store,
+            std::unique_ptr<StoreJobs>&& own_jobs, StoreJobs* shared_jobs, Image& image,
+            Loop& loop);
+  Task<void> calls_ended();
+
   ApplianceSettings settings_;
   std::unique_ptr<cache::Store> store_;
+  std::unique_ptr<StoreJobs> own_jobs_;  // null: shared with others
+  StoreJobs* jobs_;
   Image* image_;
   Loop* loop_;
   std::unique_ptr<MergedView> view_;
@@ -112,8 +134,9 @@ class Appliance {
   std::uint64_t bytes_read_ = 0;
   std::uint64_t bytes_written_ = 0;
   std::uint64_t calls_in_flight_ = 0;
-  bool closing_ = false;
-  std::unique_ptr<Signal> drained_;  // set when closing and the last call has ended
+  bool closing_ = false, paused_ = false;
+  MonotonicTime last_call_;           // its arrival; the appliance's start before the first
+  std::unique_ptr<Signal> drained_;   // somebody waits until no call is in flight
 };
 
 }  // namespace rowan::proxy

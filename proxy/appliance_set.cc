@@ -13,23 +13,6 @@ namespace {
 // How often somebody looks whether what is under way has ended.
 constexpr Duration look_again = std::chrono::milliseconds(5);
 
-Result<ApplianceSettings> settings_of(const ApplianceRecord& record) {
-  ApplianceSettings settings;
-  settings.name = record.name;
-  settings.id = record.id;
-  settings.key = record.key;
-  settings.fsid = record.fsid;
-  settings.image = record.image;
-  settings.image_version = record.version;
-  if (!record.allow.empty()) {
-    TRY(settings.allow, AccessList::parse(record.allow));
-  }
-  settings.quota_bytes = record.quota_bytes;
-  settings.durability = record.durability;
-  settings.root_squash = record.root_squash;
-  return settings;
-}
-
 void log_unclean(const std::string& name, const Error& error) {
   log(Level::error, "appliance.close_failed", {{"appliance", name}, {"why", to_string(error)}});
 }
@@ -132,24 +115,31 @@ Task<Result<void>> ApplianceSet::open_entry(Entry& entry) {
       co_await images_.acquire(entry.record.image, version, std::move(catalog));
   if (!image) co_return std::move(image).error();
   Result<void> opened = co_await open_store(entry, **image);
-  if (opened) co_return opened;
-  entry.store_directory.reset();
-  co_await images_.release(version.id);
+  if (!opened) co_await images_.release(version.id);
   co_return opened;
 }
 
 Task<Result<void>> ApplianceSet::open_store(Entry& entry, Image& image) {
   const ApplianceRecord& record = entry.record;
   CO_TRY(ApplianceSettings settings, settings_of(record));
-  CO_TRY(entry.store_directory, registry_.appliance_store(record.name));
-  auto open_it = [&entry] {
-    return cache::Store::open(*entry.store_directory, store_options(entry.record));
-  };
-  Result<std::unique_ptr<cache::Store>> store = co_await run_blocking(disk_, loop_, open_it);
-  if (!store) co_return std::move(store).error();
-  auto appliance = std::make_unique<Appliance>(settings, std::move(*store), image, loop_, disk_);
-  CO_TRY_VOID(exports_.add(std::move(appliance)));
-  co_return Result<void>();
+  CO_TRY(auto directory, registry_.pool_directory(record.pool));
+  Result<Pool*> pool = co_await pools_.acquire(record.pool, std::move(directory));
+  if (!pool) co_return std::move(pool).error();
+  Result<std::unique_ptr<cache::Store>> store = co_await (*pool)->store(record.head);
+  Result<void> added;
+  if (store) {
+    added = exports_.add(std::make_unique<Appliance>(std::move(settings), std::move(*store),
+                                                     (*pool)->jobs(), image, loop_));
+  } else {
+    added = std::move(store).error();
+  }
+  if (added) {
+    views_.know(record, *entry.version, history_of((*pool)->family(), record));
+    co_return added;
+  }
+  Result<void> released = co_await pools_.release(record.pool);
+  if (!released) log_unclean(record.name, released.error());
+  co_return added;
 }
 
 void ApplianceSet::note_failure(Entry& entry, const Error& error) {
@@ -209,25 +199,76 @@ Task<void> ApplianceSet::close(std::string name) {
 }
 
 Task<void> ApplianceSet::shut(Entry& entry, std::unique_ptr<Appliance> appliance) {
+  co_await views_.forget(entry.record.id);
   Result<void> closed = co_await appliance->close();
   if (!closed) log_unclean(entry.record.name, closed.error());
   appliance.reset();
-  entry.store_directory.reset();
+  co_await release(entry);
+}
+
+// What it was opened with.
+Task<void> ApplianceSet::release(Entry& entry) {
+  Result<void> closed = co_await pools_.release(entry.record.pool);
+  if (!closed) log_unclean(entry.record.name, closed.error());
   co_await images_.release(entry.version->id);
 }
 
 Task<Result<std::vector<std::string>>> ApplianceSet::while_closed(std::string name, Work work) {
   co_await until_idle(name);
-  Entry* entry = find(name);
-  if (entry == nullptr) co_return Error(Errc::not_found, "appliance '" + name + "'");
-  bool was_open = entry->state == State::open;
-  entry->state = State::busy;
-  // Still expected, so its clients wait.
-  if (was_open) co_await shut(*entry, exports_.remove(entry->record.id));
+  Entry* asked = find(name);
+  if (asked == nullptr) co_return Error(Errc::not_found, "appliance '" + name + "'");
+  bool was_open = asked->state == State::open;
+  std::vector<Entry*> entries;
+  for (const ApplianceRecord& user : users(asked->record.pool)) {
+    co_await until_idle(user.name);
+    Entry* entry = find(user.name);
+    if (entry == nullptr) continue;
+    // Still expected, so its clients wait.
+    if (std::exchange(entry->state, State::busy) == State::open)
+      co_await shut(*entry, exports_.remove(entry->record.id));
+    entries.push_back(entry);
+  }
   Result<std::vector<std::string>> done = co_await run_blocking(disk_, loop_, std::move(work));
-  Result<void> opened = co_await attempt(*entry);
+  Result<void> opened;
+  for (Entry* entry : entries) {
+    Result<void> again = co_await attempt(*entry);
+    if (entry == asked) opened = std::move(again);
+  }
   if (!opened && was_open) co_return std::move(opened).error();
   co_return done;
+}
+
+void ApplianceSet::update(const ApplianceRecord& record) {
+  Entry* entry = find(record.name);
+  if (entry == nullptr) return;
+  entry->record = record;
+  Appliance* appliance = exports_.find(record.id);
+  if (appliance == nullptr) return;
+  Result<ApplianceSettings> settings = settings_of(record);
+  if (settings) appliance->update(*settings);
+}
+
+void ApplianceSet::checkpoints_changed(const ApplianceRecord& record, const History& history) {
+  const Entry* entry = find(record.name);
+  // While it is closed nobody can mount its checkpoints either.
+  if (entry == nullptr || entry->state != State::open) return;
+  views_.know(entry->record, *entry->version, history);
+}
+
+std::vector<ApplianceRecord> ApplianceSet::served() const {
+  std::vector<ApplianceRecord> found;
+  for (const auto& [name, entry] : entries_) {
+    if (entry.state == State::open) found.push_back(entry.record);
+  }
+  return found;
+}
+
+std::vector<ApplianceRecord> ApplianceSet::users(PoolId pool) const {
+  std::vector<ApplianceRecord> found;
+  for (const auto& [name, entry] : entries_) {
+    if (entry.record.pool == pool) found.push_back(entry.record);
+  }
+  return found;
 }
 
 void ApplianceSet::stop_opening() {
@@ -238,7 +279,7 @@ void ApplianceSet::stop_opening() {
 
 // They stay among the exports while they close: clients are told to wait, not that their files are
 // gone.
-Task<void> ApplianceSet::shut_last(Entry& entry) {
+Task<void> ApplianceSet::end_calls(Entry& entry) {
   Appliance* appliance = exports_.find(entry.record.id);
   Result<void> closed = co_await appliance->close();
   if (!closed) log_unclean(entry.record.name, closed.error());
@@ -247,15 +288,17 @@ Task<void> ApplianceSet::shut_last(Entry& entry) {
 Task<void> ApplianceSet::close_all() {
   stop_opening();
   co_await tasks_.idle();
+  co_await views_.close_all();
   for (auto& [name, entry] : entries_) {
-    if (entry.state == State::open) tasks_.start(shut_last(entry));
+    if (entry.state == State::open) tasks_.start(end_calls(entry));
   }
   co_await tasks_.idle();
   for (auto& [name, entry] : entries_) {
     if (entry.state != State::open) continue;
     exports_.remove(entry.record.id).reset();
-    co_await images_.release(entry.version->id);
+    tasks_.start(release(entry));
   }
+  co_await tasks_.idle();
   entries_.clear();
 }
 

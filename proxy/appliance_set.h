@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "proxy/exports.h"
+#include "proxy/checkpoint_views.h"
 #include "proxy/image_set.h"
+#include "proxy/pool_set.h"
 #include "proxy/registry.h"
 #include "rpc/asio_loop.h"
 
@@ -28,16 +30,26 @@ struct OpeningLimits {
   Duration longest_pause = std::chrono::seconds(60);
 };
 
+// What appliances are made of, and shown in.
+struct ServingParts {
+  ImageSet& images;
+  PoolSet& pools;
+  CheckpointViews& views;
+  Exports& exports;
+};
+
 class ApplianceSet {
  public:
   // All outlive the set. close_all() is done before it is destroyed.
-  ApplianceSet(AsioLoop& loop, DiskPool& disk, Registry& registry, ImageSet& images,
-               Exports& exports, OpeningLimits limits)
+  ApplianceSet(AsioLoop& loop, DiskPool& disk, Registry& registry, const ServingParts& parts,
+               OpeningLimits limits)
       : loop_(loop),
         disk_(disk),
         registry_(registry),
-        images_(images),
-        exports_(exports),
+        images_(parts.images),
+        pools_(parts.pools),
+        views_(parts.views),
+        exports_(parts.exports),
         limits_(limits) {}
 
   // Makes all of the registry's known, at once, and opens them. Done when each was tried once.
@@ -50,10 +62,19 @@ class ApplianceSet {
   void stop_opening();
   // After stop_opening() and when no call comes any more. Errors are logged by appliance.
   Task<void> close_all();
-  // Does `work` on a disk thread while the appliance is closed, and then serves it again. Its
-  // clients wait meanwhile. not_found: no such appliance.
+  // Does `work` on a disk thread while all appliances of the one's pool are closed, and then serves
+  // them again. Their clients wait meanwhile. not_found: no such appliance.
   using Work = std::function<Result<std::vector<std::string>>()>;
   Task<Result<std::vector<std::string>>> while_closed(std::string name, Work work);
+
+  // Its record was changed: later openings go by it, and so does what of the settings can change
+  // while it is served.
+  void update(const ApplianceRecord& record);
+  // Its checkpoints are others now.
+  void checkpoints_changed(const ApplianceRecord& record, const History& history);
+  std::vector<ApplianceRecord> served() const;
+  // All that are known and have their store in the pool.
+  std::vector<ApplianceRecord> users(PoolId pool) const;
 
   std::size_t serving() const;
   std::size_t failed() const;
@@ -71,8 +92,7 @@ class ApplianceSet {
     // Looked up at once: later the registry may be in use on another thread.
     Result<ImageVersion> version;
     State state = State::waiting;
-    std::unique_ptr<cache::Directory> store_directory;  // while open
-    std::string why;                                    // it failed
+    std::string why{};                                    // it failed
     Duration pause{};                                   // before it is tried again
     MonotonicTime retry_at{};
   };
@@ -86,7 +106,8 @@ class ApplianceSet {
   Task<Result<void>> open_store(Entry& entry, Image& image);
   void note_failure(Entry& entry, const Error& error);
   Task<void> shut(Entry& entry, std::unique_ptr<Appliance> appliance);
-  Task<void> shut_last(Entry& entry);
+  Task<void> end_calls(Entry& entry);
+  Task<void> release(Entry& entry);
   Task<void> until_idle(std::string name);
   void start_workers();
   Task<void> work();
@@ -97,6 +118,8 @@ class ApplianceSet {
   DiskPool& disk_;
   Registry& registry_;
   ImageSet& images_;
+  PoolSet& pools_;
+  CheckpointViews& views_;
   Exports& exports_;
   OpeningLimits limits_;
   std::map<std::string, Entry, std::less<>> entries_;

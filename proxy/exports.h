@@ -3,6 +3,7 @@
 // that exist and cannot be served now: their clients must wait, not give up.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -51,6 +52,16 @@ class Exports {
   }
   bool expects(std::string_view name) const { return expected_names_.contains(name); }
 
+  // Told of an expected one that somebody asks for: what is opened on demand is opened then.
+  void set_summon(std::function<void(cache::ApplianceId)> summon) { summon_ = std::move(summon); }
+  void summon(cache::ApplianceId id) const {
+    if (summon_) summon_(id);
+  }
+  // Opens one that is expected; null: it is not one of those that are opened on demand.
+  using Opener = std::function<Task<Result<Appliance*>>(std::string name)>;
+  void set_opener(Opener opener) { opener_ = std::move(opener); }
+  const Opener& opener() const { return opener_; }
+
   // exists: an appliance of that name or id is there already.
   Result<void> add(std::unique_ptr<Appliance> appliance) {
     const ApplianceSettings& settings = appliance->settings();
@@ -79,6 +90,8 @@ class Exports {
   std::unordered_map<std::uint64_t, Appliance*> by_id_;
   std::unordered_set<std::uint64_t> expected_ids_;
   std::set<std::string, std::less<>> expected_names_;
+  std::function<void(cache::ApplianceId)> summon_;
+  Opener opener_;
 };
 
 }  // namespace rowan::proxy

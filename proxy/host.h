@@ -11,6 +11,7 @@
 #include "cache/block_cache.h"
 #include "proxy/appliance.h"
 #include "proxy/records.h"
+#include "proxy/versions.h"
 #include "rpc/base/result.h"
 #include "rpc/base/task.h"
 
@@ -56,6 +57,10 @@ class Host {
   virtual std::optional<DaemonStatus> daemon() const = 0;
   virtual VersionStatus version_status(const ImageVersion& version) const = 0;
   virtual ApplianceStatus appliance_status(std::string_view name) const = 0;
+
+  virtual Versions& versions() = 0;
+  // An appliance's record was changed.
+  virtual void update(const ApplianceRecord& record) = 0;
 
   // Serves an appliance that was just made. Without a daemon: success, nothing to do.
   virtual Task<Result<void>> start(const ApplianceRecord& appliance) = 0;

@@ -97,6 +97,16 @@ class JobRunner {
     }
   }
 
+  // Completes when a job that is out, or handed out now, has come back; false: there is none. For
+  // questions that say try_later: something must be written first.
+  Task<bool> progress() {
+    hand_out();
+    if (in_flight_ == 0) co_return false;
+    CompletionAwaiter awaiter{*this};
+    co_await awaiter;
+    co_return true;
+  }
+
   std::size_t jobs_in_flight() const { return in_flight_; }
 
  private:

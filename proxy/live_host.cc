@@ -5,6 +5,24 @@
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
+
+// Who must hear of what the others do.
+void LiveHost::connect() {
+  pools_.set_prepare([this](Pool& pool) {
+    const std::vector<ApplianceRecord> users = appliances_.users(pool.id());
+    // With a record that cannot be read nobody knows whose states there are; and one that is being
+    // received has no user yet.
+    if (!all_known_ || users.empty()) return;
+    const std::size_t count = drop_orphans(pool.family(), users);
+    if (count > 0) log(Level::info, "pool.orphans_dropped", {{"count", std::to_string(count)}});
+  });
+  versions_.set_changed([this](const ApplianceRecord& record, const History& history) {
+    appliances_.checkpoints_changed(record, history);
+  });
+  exports_.set_opener([this](std::string name) { return views_.open(std::move(name)); });
+  exports_.set_summon([this](cache::ApplianceId id) { views_.summon(id); });
+}
+
 Task<void> LiveHost::start_all() {
   for (const DamagedEntry& entry : registry_.damaged_appliances()) {
     log(Level::error, "appliance.damaged",
@@ -14,6 +32,7 @@ Task<void> LiveHost::start_all() {
     log(Level::error, "image.damaged", {{"image", entry.name}, {"why", to_string(entry.error)}});
   }
   co_await appliances_.open_all();
+  scheduler_.start();
 }
 
 Task<Result<void>> LiveHost::start(const ApplianceRecord& appliance) {
@@ -27,6 +46,7 @@ Task<Result<void>> LiveHost::stop(std::string name) {
 }
 
 Task<void> LiveHost::shut_down() {
+  co_await scheduler_.stop();
   co_await mounts_.close();
   co_await appliances_.close_all();
   co_await images_.drain();
@@ -83,7 +103,8 @@ Task<Result<std::vector<std::string>>> LiveHost::check_store(std::string name, b
                                     "' is being served; with --offline its clients wait while "
                                     "its store is checked");
   }
-  CO_TRY(auto directory, registry_.appliance_store(name));
+  CO_TRY(ApplianceRecord record, registry_.appliance(name));
+  CO_TRY(auto directory, registry_.pool_directory(record.pool));
   // Not through the registry: it may change while this runs on another thread.
   std::shared_ptr<cache::Directory> store = std::move(directory);
   auto check = [store] { return check_store_in(*store); };

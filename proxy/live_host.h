@@ -13,7 +13,9 @@
 #include "proxy/mount_keeper.h"
 #include "proxy/mount_service.h"
 #include "proxy/nfs_service.h"
+#include "proxy/pool_set.h"
 #include "proxy/registry.h"
+#include "proxy/scheduler.h"
 #include "rpc/asio_loop.h"
 
 namespace rowan::proxy {
@@ -27,9 +29,15 @@ class LiveHost final : public Host {
         disk_(disk),
         registry_(registry),
         blocks_(blocks),
+        all_known_(registry.all_known()),
         images_(loop, disk, blocks),
-        appliances_(loop, disk, registry, images_, exports_, limits),
+        pools_(loop, disk),
+        versions_(loop, registry, pools_, exports_),
+        views_(loop, registry, images_, pools_, exports_),
+        appliances_(loop, disk, registry, {images_, pools_, views_, exports_}, limits),
+        scheduler_(loop, versions_, [this] { return appliances_.served(); }),
         mounts_(loop, disk, state.root(), mount_.mounted()) {
+    connect();
     mounts_.start();
   }
 
@@ -56,6 +64,8 @@ class LiveHost final : public Host {
   std::optional<DaemonStatus> daemon() const override;
   VersionStatus version_status(const ImageVersion& version) const override;
   ApplianceStatus appliance_status(std::string_view name) const override;
+  Versions& versions() override { return versions_; }
+  void update(const ApplianceRecord& record) override { appliances_.update(record); }
   Task<Result<void>> start(const ApplianceRecord& appliance) override;
   Task<Result<void>> stop(std::string name) override;
   Task<Result<void>> forget_image(ImageRecord image, std::string version) override;
@@ -63,15 +73,22 @@ class LiveHost final : public Host {
                                                      bool offline) override;
 
  private:
+  void connect();
+
   AsioLoop& loop_;
   DiskPool& disk_;
   Registry& registry_;
   cache::BlockCache& blocks_;
+  bool all_known_;  // when the process started
   ImageSet images_;
   Exports exports_;
   NfsService nfs_{exports_};
   MountService mount_{exports_};
+  PoolSet pools_;
+  Versions versions_;
+  CheckpointViews views_;
   ApplianceSet appliances_;
+  Scheduler scheduler_;
   MountKeeper mounts_;
   std::function<DaemonStatus()> status_source_;
 };

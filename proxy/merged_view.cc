@@ -39,13 +39,13 @@ void Change::write(ObjectId id, std::uint64_t offset, ByteView bytes) {
 
 void Change::truncate(ObjectId id, std::uint64_t size) { transaction_.truncate(id, size); }
 
-MergedView::MergedView(const ApplianceSettings& settings, cache::Store& store, Image& image,
-                       Loop& loop, DiskPool& disk, const ViewLimits& limits)
+MergedView::MergedView(const ApplianceSettings& settings, cache::Store& store,
+                       StoreJobs& jobs, Image& image, Loop& loop, const ViewLimits& limits)
     : settings_(settings),
       store_(store),
       image_(image),
       loop_(loop),
-      runner_(loop, disk, store),
+      jobs_(jobs),
       sealer_(settings.id, settings.key),
       nodes_(limits.nodes),
       names_(limits.names) {}
@@ -172,7 +172,7 @@ ObjectRecord MergedView::record_for_change(const Node& node) const {
 
 Result<cache::Ticket> MergedView::apply(Facts& facts, Change& change) {
   Result<cache::Ticket> ticket = store_.apply(change.transaction_);
-  runner_.pump();
+  jobs_.pump();
   watch_stall();
   facts.store_is_busy = ticket.failed_with(Errc::try_later);
   if (!ticket) return ticket;
@@ -220,7 +220,7 @@ Task<Result<void>> MergedView::load() {
     if (std::exchange(asked, true)) return {};
     return Errc::needs_load;
   };
-  co_return co_await runner_.with_loads(question);
+  co_return co_await jobs_.with_loads(question);
 }
 
 Task<Result<void>> MergedView::stable(cache::Ticket ticket) {
@@ -228,7 +228,7 @@ Task<Result<void>> MergedView::stable(cache::Ticket ticket) {
     flush_soon();
     co_return Result<void>();
   }
-  co_return co_await runner_.durable(ticket);
+  co_return co_await jobs_.durable(ticket);
 }
 
 // Nobody waits for it; but a crash shall not undo more than the last moments.
@@ -238,14 +238,14 @@ void MergedView::flush_soon() {
     flush_timer_ = 0;
     store_.want_durable(store_.applied());
     watch_stall();
-    runner_.pump();
+    jobs_.pump();
   };
   flush_timer_ = loop_.call_after(async_flush, flush);
 }
 
 Task<Result<void>> MergedView::durable(cache::Ticket ticket) {
   watch_stall();
-  co_return co_await runner_.durable(ticket);
+  co_return co_await jobs_.durable(ticket);
 }
 
 // A disk that is too full to take what memory holds is tried again until there is room.
@@ -253,7 +253,7 @@ void MergedView::watch_stall() {
   if (!store_.stalled() || stall_timer_ != 0) return;
   auto retry = [this] {
     stall_timer_ = 0;
-    runner_.pump();
+    jobs_.pump();
     watch_stall();
   };
   stall_timer_ = loop_.call_after(stall_retry, retry);

@@ -83,8 +83,8 @@ struct ViewLimits {
 class MergedView {
  public:
   // All of it outlives the view; `settings` are the appliance's and may change.
-  MergedView(const ApplianceSettings& settings, cache::Store& store, Image& image, Loop& loop,
-             DiskPool& disk, const ViewLimits& limits = {});
+  MergedView(const ApplianceSettings& settings, cache::Store& store, StoreJobs& jobs, Image& image,
+             Loop& loop, const ViewLimits& limits = {});
   MergedView(const MergedView&) = delete;
   MergedView& operator=(const MergedView&) = delete;
   ~MergedView();
@@ -140,7 +140,6 @@ class MergedView {
   // some time after async_flush.
   Task<Result<void>> stable(cache::Ticket ticket);
   Task<Result<void>> durable(cache::Ticket ticket);
-  Task<void> drain() { return runner_.drain(); }
 
   const ApplianceSettings& settings() const { return settings_; }
   cache::Store& store() { return store_; }
@@ -197,7 +196,7 @@ class MergedView {
   cache::Store& store_;
   Image& image_;
   Loop& loop_;
-  JobRunner<cache::Store> runner_;
+  StoreJobs& jobs_;
   HandleSealer sealer_;
   Loop::TimerId stall_timer_ = 0, flush_timer_ = 0;
   MonotonicTime log_window_end_{};

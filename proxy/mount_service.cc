@@ -68,17 +68,26 @@ bool is_of(const mount3::MountEntry& entry, std::string_view appliance) {
 
 }  // namespace
 
+// A checkpoint is opened when somebody mounts it.
+Task<Appliance*> MountService::find(std::string_view name) {
+  Appliance* appliance = exports_.find(name);
+  if (appliance != nullptr || !exports_.opener() || !exports_.expects(name)) co_return appliance;
+  std::string wanted(name);
+  Result<Appliance*> opened = co_await exports_.opener()(wanted);
+  co_return opened ? *opened : nullptr;
+}
+
 Task<mount3::MntRes> MountService::mnt(const CallContext& context, std::string_view path) {
   mount3::MntRes res;
   MountPath parsed = parse_path(path);
   res.status = parsed.status;
   if (res.status != Status::ok) co_return res;
-  Appliance* appliance = exports_.find(parsed.parts.front());
+  Appliance* appliance = co_await find(parsed.parts.front());
   if (appliance == nullptr) {
     res.status = exports_.expects(parsed.parts.front()) ? Status::serverfault : Status::noent;
   } else if (!appliance->settings().allow.allows(context.peer)) {
     res.status = Status::acces;
-  } else if (appliance->closing()) {
+  } else if (appliance->waiting()) {
     res.status = Status::serverfault;
   }
   if (res.status != Status::ok) co_return res;
@@ -139,6 +148,8 @@ Task<std::vector<mount3::ExportEntry>> MountService::exports(const CallContext&)
   std::vector<mount3::ExportEntry> entries;
   for (Appliance* appliance : exports_.all()) {
     const ApplianceSettings& settings = appliance->settings();
+    // Checkpoints come and go with who looks at them.
+    if (settings.read_only) continue;
     entries.push_back({"/" + settings.name, settings.allow.to_strings()});
   }
   co_return entries;

@@ -40,6 +40,8 @@ class MountService final : public mount3::Service {
   MountTable& mounted() { return mounted_; }
 
  private:
+  Task<Appliance*> find(std::string_view name);
+
   Exports& exports_;
   MountTable mounted_;
 };

@@ -14,17 +14,42 @@ using nfs3::Status;
 using redirect::ObjectId;
 using redirect::Op;
 
+namespace {
+
+// COMMIT changes nothing, but only who wrote something asks for it.
+bool changes(Procedure procedure) {
+  switch (procedure) {
+    case Procedure::setattr:
+    case Procedure::write:
+    case Procedure::create:
+    case Procedure::mkdir:
+    case Procedure::symlink:
+    case Procedure::mknod:
+    case Procedure::remove:
+    case Procedure::rmdir:
+    case Procedure::rename:
+    case Procedure::link:
+    case Procedure::commit:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 NfsService::Target NfsService::admit(const CallContext& context, const nfs3::Handle& handle) const {
   std::optional<HandleClaim> claim = parse_handle(handle);
   if (!claim) return {Status::badhandle, nullptr, {}};
   Appliance* appliance = exports_.find(claim->appliance);
   if (appliance == nullptr) {
-    Status status = exports_.expects(claim->appliance) ? Status::jukebox : Status::stale;
-    return {status, nullptr, {}};
+    if (!exports_.expects(claim->appliance)) return {Status::stale, nullptr, {}};
+    exports_.summon(claim->appliance);
+    return {Status::jukebox, nullptr, {}};
   }
   if (!appliance->settings().allow.allows(context.peer)) return {Status::acces, nullptr, {}};
   if (!appliance->view().verify(*claim)) return {Status::badhandle, nullptr, {}};
-  if (appliance->closing()) return {Status::jukebox, nullptr, {}};
+  if (appliance->waiting()) return {Status::jukebox, nullptr, {}};
   return {Status::ok, appliance, claim->object};
 }
 
@@ -40,6 +65,8 @@ NfsService::Target NfsService::admit_second(const CallContext& context, const Ta
 template <class Res, class Run>
 Task<Res> NfsService::serve(const CallContext& context, Procedure procedure, Target target,
                             Run run) {
+  if (target.status == Status::ok && target.appliance->settings().read_only && changes(procedure))
+    target.status = Status::rofs;
   if (target.status != Status::ok) {
     Res refused;
     refused.status = target.status;

@@ -19,7 +19,14 @@ constexpr std::uint64_t unlimited_bytes = std::uint64_t{1} << 60;
 class OfflineHost final : public Host {
  public:
   OfflineHost(AsioLoop& loop, DiskPool& disk, StateDir& state, Registry& registry)
-      : loop_(loop), disk_(disk), state_(state), registry_(registry) {}
+      : loop_(loop),
+        disk_(disk),
+        state_(state),
+        registry_(registry),
+        pools_(loop, disk),
+        versions_(loop, registry, pools_, exports_) {
+    pools_.set_prepare([this](Pool& pool) { drop_orphans_of(pool); });
+  }
 
   Task<Result<void>> probe_source(std::string source) override {
     return proxy::probe_source(std::move(source), loop_, disk_);
@@ -27,6 +34,8 @@ class OfflineHost final : public Host {
   std::optional<DaemonStatus> daemon() const override { return std::nullopt; }
   VersionStatus version_status(const ImageVersion&) const override { return {}; }
   ApplianceStatus appliance_status(std::string_view) const override { return {}; }
+  Versions& versions() override { return versions_; }
+  void update(const ApplianceRecord&) override {}
   Task<Result<void>> start(const ApplianceRecord&) override { co_return Result<void>(); }
   Task<Result<void>> stop(std::string) override { co_return Result<void>(); }
   Task<Result<void>> forget_image(ImageRecord image, std::string version) override;
@@ -35,11 +44,24 @@ class OfflineHost final : public Host {
   }
 
  private:
+  void drop_orphans_of(Pool& pool);
+
   AsioLoop& loop_;
   DiskPool& disk_;
   StateDir& state_;
   Registry& registry_;
+  Exports exports_;  // none
+  PoolSet pools_;
+  Versions versions_;
 };
+
+void OfflineHost::drop_orphans_of(Pool& pool) {
+  std::vector<ApplianceRecord> users;
+  for (const auto& [name, record] : registry_.appliances()) {
+    if (record.pool == pool.id()) users.push_back(record);
+  }
+  if (registry_.all_known() && !users.empty()) drop_orphans(pool.family(), users);
+}
 
 Task<Result<void>> OfflineHost::forget_image(ImageRecord image, std::string version) {
   CO_TRY(auto directory, state_.cache());

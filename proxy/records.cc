@@ -5,12 +5,16 @@
 #include <set>
 
 #include "proxy/json.h"
+#include "proxy/keep_rule.h"
 #include "proxy/names.h"
 
 namespace rowan::proxy {
 namespace {
 
-constexpr std::uint64_t record_format = 1;
+constexpr std::uint64_t image_format = 1;
+// 1 had a store of its own for each appliance, without checkpoints.
+constexpr std::uint64_t appliance_format = 2;
+constexpr std::uint64_t max_every_seconds = 400u * 86'400;
 
 // FNV-1a, 64 bits: a few hundred bytes, read by people and scripts; no library needed to recompute
 // it.
@@ -67,9 +71,9 @@ std::uint64_t time_value(std::int64_t seconds) {
   return seconds < 0 ? 0 : static_cast<std::uint64_t>(seconds);
 }
 
-std::string seal(std::string_view kind, const Json& record) {
+std::string seal(std::string_view kind, std::uint64_t format, const Json& record) {
   Json envelope;
-  envelope["format"] = record_format;
+  envelope["format"] = format;
   envelope["kind"] = kind;
   envelope["sum"] = hex_id(record_sum(json_line(record)));
   envelope["record"] = record;
@@ -77,16 +81,17 @@ std::string seal(std::string_view kind, const Json& record) {
 }
 
 // The record inside, once kind, format and checksum are right.
-Result<Json> unseal(std::string_view kind, std::string_view text) {
+Result<Json> unseal(std::string_view kind, std::uint64_t known, std::string_view text) {
   TRY(Json envelope, parse_json(text));
-  TRY(std::uint64_t format, number_member(envelope, "format"));
-  if (format != record_format) {
-    return Error(Errc::not_supported,
-                 "format " + std::to_string(format) +
-                     " is not known to this rowan; use the version that wrote it");
-  }
   TRY(std::string found, text_member(envelope, "kind"));
   if (found != kind) return Error(Errc::malformed, "is a record of kind '" + found + "'");
+  TRY(std::uint64_t format, number_member(envelope, "format"));
+  if (format != known) {
+    const std::string age = format < known ? ", of an older rowan," : "";
+    return Error(Errc::not_supported,
+                 "format " + std::to_string(format) + age +
+                     " is not known to this rowan; use the version that wrote it");
+  }
   TRY(std::string sum, text_member(envelope, "sum"));
   if (!has_member(envelope, "record")) return Error(Errc::malformed, "member 'record' is missing");
   Json record = envelope["record"];
@@ -113,7 +118,7 @@ Result<ImageVersion> read_version(const Json& object) {
 }
 
 Result<ImageRecord> read_image(std::string_view text) {
-  TRY(Json record, unseal("image", text));
+  TRY(Json record, unseal("image", image_format, text));
   ImageRecord image;
   TRY(image.name, name_member(record, "name"));
   if (!has_member(record, "versions") || !record["versions"].is_array() ||
@@ -130,8 +135,20 @@ Result<ImageRecord> read_image(std::string_view text) {
   return image;
 }
 
+Result<Schedule> read_schedule(const Json& object) {
+  Schedule schedule;
+  TRY(std::uint64_t every, number_member(object, "every_seconds"));
+  if (every > max_every_seconds) return Error(Errc::malformed, "member 'every_seconds'");
+  schedule.every = std::chrono::seconds(every);
+  TRY(schedule.keep, text_member(object, "keep"));
+  if (schedule.keep.empty()) return schedule;
+  Result<KeepRule> rule = parse_keep_rule(schedule.keep);
+  if (!rule) return std::move(rule).error();
+  return schedule;
+}
+
 Result<ApplianceRecord> read_appliance(std::string_view text) {
-  TRY(Json record, unseal("appliance", text));
+  TRY(Json record, unseal("appliance", appliance_format, text));
   ApplianceRecord appliance;
   TRY(appliance.name, name_member(record, "name"));
   TRY(std::uint64_t id, id_member(record, "id"));
@@ -147,6 +164,11 @@ Result<ApplianceRecord> read_appliance(std::string_view text) {
   TRY(appliance.durability, parse_durability(durability));
   TRY(appliance.root_squash, flag_member(record, "root_squash"));
   TRY(appliance.created, time_member(record));
+  TRY(std::uint64_t pool, id_member(record, "pool"));
+  appliance.pool = PoolId{pool};
+  TRY(std::uint64_t head, id_member(record, "head"));
+  appliance.head = cache::StateId{head};
+  TRY(appliance.schedule, read_schedule(record));
   return appliance;
 }
 
@@ -171,6 +193,23 @@ Result<std::uint64_t> parse_hex_id(std::string_view text) {
   return Error(Errc::malformed, "'" + std::string(text) + "' is not 16 hexadecimal digits");
 }
 
+Result<ApplianceSettings> settings_of(const ApplianceRecord& record) {
+  ApplianceSettings settings;
+  settings.name = record.name;
+  settings.id = record.id;
+  settings.key = record.key;
+  settings.fsid = record.fsid;
+  settings.image = record.image;
+  settings.image_version = record.version;
+  if (!record.allow.empty()) {
+    TRY(settings.allow, AccessList::parse(record.allow));
+  }
+  settings.quota_bytes = record.quota_bytes;
+  settings.durability = record.durability;
+  settings.root_squash = record.root_squash;
+  return settings;
+}
+
 std::string hex_id(std::uint64_t id) {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(id));
@@ -189,7 +228,7 @@ std::string encode_record(const ImageRecord& image) {
     entry["created"] = time_value(version.created);
     record["versions"].push_back(entry);
   }
-  return seal("image", record);
+  return seal("image", image_format, record);
 }
 
 std::string encode_record(const ApplianceRecord& appliance) {
@@ -205,7 +244,12 @@ std::string encode_record(const ApplianceRecord& appliance) {
   record["durability"] = to_string(appliance.durability);
   record["root_squash"] = appliance.root_squash;
   record["created"] = time_value(appliance.created);
-  return seal("appliance", record);
+  record["pool"] = hex_id(static_cast<std::uint64_t>(appliance.pool));
+  record["head"] = hex_id(static_cast<std::uint64_t>(appliance.head));
+  record["every_seconds"] =
+      static_cast<std::uint64_t>(appliance.schedule.every / std::chrono::seconds(1));
+  record["keep"] = appliance.schedule.keep;
+  return seal("appliance", appliance_format, record);
 }
 
 Result<ImageRecord> decode_image_record(std::string_view text) {

@@ -12,6 +12,7 @@
 
 #include "cache/ids.h"
 #include "proxy/appliance.h"
+#include "rpc/base/clock.h"
 #include "rpc/base/result.h"
 
 namespace rowan::proxy {
@@ -31,6 +32,15 @@ struct ImageRecord {
 std::string_view to_string(Durability durability);
 Result<Durability> parse_durability(std::string_view text);
 
+// Checkpoints that are made by themselves.
+struct Schedule {
+  Duration every{};  // zero: none
+  std::string keep;  // a KeepRule (keep_rule.h); empty: all are kept
+};
+
+// The stores of appliances that were cloned from one another lie in one pool (store_pool.h).
+enum class PoolId : std::uint64_t {};
+
 struct ApplianceRecord {
   std::string name;
   cache::ApplianceId id{};
@@ -42,11 +52,18 @@ struct ApplianceRecord {
   Durability durability = Durability::sync;
   bool root_squash = false;
   std::int64_t created = 0;
+  PoolId pool{};                             // random, never zero
+  cache::StateId head = cache::first_state;  // its running state in the pool
+  Schedule schedule;
 };
+
+// What its appliance is opened with. usage: of the networks in `allow`.
+Result<ApplianceSettings> settings_of(const ApplianceRecord& record);
 
 std::string encode_record(const ImageRecord& record);
 std::string encode_record(const ApplianceRecord& record);
-// corrupt: not such a record, or damaged; not_supported: of a later format.
+// corrupt: not such a record, or damaged; not_supported: of a later format, or of one that is not
+// read any more.
 Result<ImageRecord> decode_image_record(std::string_view text);
 Result<ApplianceRecord> decode_appliance_record(std::string_view text);
 

@@ -90,6 +90,8 @@ Task<nfs3::AccessRes> access(const Op& op, ObjectId object, std::uint32_t asked)
     co_return res;
   }
   res.attributes = (*node)->attributes;
+  if (op.view.settings().read_only)
+    asked &= ~(nfs3::access_modify | nfs3::access_extend | nfs3::access_delete);
   res.access = granted_access(op.caller, (*node)->attributes, asked);
   co_return res;
 }

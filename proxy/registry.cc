@@ -1,11 +1,10 @@
 #include "proxy/registry.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <optional>
 
 #include "proxy/access_list.h"
+#include "proxy/random_id.h"
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
@@ -16,21 +15,7 @@ constexpr std::size_t max_appliances = 10'000;
 
 std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
 
-void fill_random(ByteSpan into) {
-  while (!into.empty()) {
-    ssize_t got = ::getrandom(into.data(), into.size(), 0);
-    // Only EINTR is possible for a valid buffer once the pool is up, and getrandom waits for that.
-    CHECK(got > 0 || errno == EINTR);
-    if (got > 0) into = into.subspan(static_cast<std::size_t>(got));
-  }
-}
-
-// 64 random bits do not meet by accident: nothing looks for duplicates.
-std::uint64_t fresh_id() {
-  std::uint64_t id = 0;
-  while (id == 0) fill_random({reinterpret_cast<std::byte*>(&id), sizeof id});
-  return id;
-}
+std::string pool_name(PoolId pool) { return hex_id(static_cast<std::uint64_t>(pool)); }
 
 const DamagedEntry* find_damaged(const std::vector<DamagedEntry>& entries, std::string_view name) {
   for (const DamagedEntry& entry : entries) {
@@ -109,6 +94,7 @@ Result<std::unique_ptr<Registry>> Registry::load(StateDir& state, Clock& clock,
                         registry->images_, registry->damaged_images_));
   TRY_VOID(load_records(state.appliances(), StateDir::appliance_record, decode_appliance_record,
                         registry->appliances_, registry->damaged_appliances_));
+  TRY_VOID(registry->remove_unused_pools());
   return registry;
 }
 
@@ -176,7 +162,7 @@ Result<ImageVersion> Registry::add_version(const ImageName& name, std::string_vi
   record.name = name.name;
   ImageVersion version;
   version.label = name.version.empty() ? next_label(record) : name.version;
-  version.id = cache::VersionId{fresh_id()};
+  version.id = cache::VersionId{random_id()};
   version.source = source;
   version.created = clock_.wall().seconds;
   record.versions.push_back(version);
@@ -255,10 +241,10 @@ Result<ApplianceRecord> Registry::create_appliance(const NewAppliance& wanted) {
   TRY(ImageVersion pinned, version(ImageName{wanted.image, wanted.version}));
   ApplianceRecord record;
   record.name = wanted.name;
-  record.id = cache::ApplianceId{fresh_id()};
+  record.id = cache::ApplianceId{random_id()};
   fill_random(record.key);
   // Linux folds an fsid to 32 bits here and there; a random one stays distinct in either half.
-  record.fsid = fresh_id();
+  record.fsid = random_id();
   record.image = wanted.image;
   record.version = pinned.label;
   record.allow = wanted.allow;
@@ -266,22 +252,118 @@ Result<ApplianceRecord> Registry::create_appliance(const NewAppliance& wanted) {
   record.durability = wanted.durability;
   record.root_squash = wanted.root_squash;
   record.created = clock_.wall().seconds;
-  TRY(auto draft, StateDir::draft(state_.appliances(), record.name));
-  TRY(auto store, draft->directory(StateDir::store_name, true));
-  TRY_VOID(make_store_(*store));
-  TRY_VOID(write_record(*draft, StateDir::appliance_record, encode_record(record)));
-  TRY_VOID(StateDir::publish(state_.appliances(), record.name));
-  appliances_[record.name] = record;
+  TRY(record.pool, new_pool());
+  TRY_VOID(publish_appliance(record));
   return record;
 }
 
+Result<void> Registry::publish_appliance(const ApplianceRecord& record) {
+  TRY(auto draft, StateDir::draft(state_.appliances(), record.name));
+  TRY_VOID(write_record(*draft, StateDir::appliance_record, encode_record(record)));
+  TRY_VOID(StateDir::publish(state_.appliances(), record.name));
+  appliances_[record.name] = record;
+  return {};
+}
+
+Result<ApplianceRecord> Registry::adopt_clone(const ApplianceRecord& origin, std::string_view name,
+                                              cache::StateId head) {
+  NewAppliance wanted;
+  wanted.name = name;
+  TRY_VOID(check_new_appliance(wanted));
+  ApplianceRecord record = origin;
+  record.name = name;
+  record.id = cache::ApplianceId{random_id()};
+  fill_random(record.key);
+  record.fsid = random_id();
+  record.created = clock_.wall().seconds;
+  record.head = head;
+  record.schedule = {};
+  TRY_VOID(publish_appliance(record));
+  return record;
+}
+
+Result<void> Registry::check_received(const ApplianceRecord& record) const {
+  NewAppliance wanted;
+  wanted.name = record.name;
+  TRY_VOID(check_new_appliance(wanted));
+  for (const auto& [name, other] : appliances_) {
+    if (other.id != record.id) continue;
+    return Error(Errc::exists, "appliance " + quoted(name) +
+                                   " has the identity of the one in the stream; to have both here, "
+                                   "receive it with a new identity");
+  }
+  return {};
+}
+
+Result<void> Registry::adopt_received(const ApplianceRecord& record) {
+  TRY_VOID(check_received(record));
+  return publish_appliance(record);
+}
+
+Result<void> Registry::update_appliance(const ApplianceRecord& record) {
+  TRY(ApplianceRecord known, appliance(record.name));
+  CHECK(known.id == record.id && known.pool == record.pool);
+  TRY(auto directory, state_.appliances().directory(record.name, false));
+  TRY_VOID(write_record(*directory, StateDir::appliance_record, encode_record(record)));
+  appliances_[record.name] = record;
+  return {};
+}
+
 Result<void> Registry::remove_appliance(std::string_view name) {
-  bool is_damaged = find_damaged(damaged_appliances_, name) != nullptr;
-  if (!is_damaged) TRY_VOID(appliance(name));
+  std::optional<PoolId> pool;
+  if (find_damaged(damaged_appliances_, name) == nullptr) {
+    TRY(ApplianceRecord record, appliance(name));
+    pool = record.pool;
+  }
   TRY_VOID(StateDir::retire(state_.appliances(), name));
   appliances_.erase(std::string(name));
   std::erase_if(damaged_appliances_, [&](const DamagedEntry& entry) { return entry.name == name; });
   clear_away(state_.appliances());
+  // Nobody knows which pool a damaged record meant.
+  if (!pool) return remove_unused_pools();
+  if (all_known() && users(*pool).empty()) remove_pool(*pool);
+  return {};
+}
+
+// ---- pools
+
+std::vector<std::string> Registry::users(PoolId pool) const {
+  std::vector<std::string> found;
+  for (const auto& [name, record] : appliances_) {
+    if (record.pool == pool) found.push_back(name);
+  }
+  return found;
+}
+
+Result<PoolId> Registry::new_pool() {
+  const std::uint64_t id = random_id();
+  TRY(auto draft, StateDir::draft(state_.stores(), hex_id(id)));
+  TRY_VOID(make_store_(*draft));
+  TRY_VOID(StateDir::publish(state_.stores(), hex_id(id)));
+  return PoolId{id};
+}
+
+// Nobody knows of it any more, whether or not it can be removed now: the next start tries again.
+void Registry::remove_pool(PoolId pool) {
+  Result<void> retired = StateDir::retire(state_.stores(), pool_name(pool));
+  if (retired) {
+    clear_away(state_.stores());
+    return;
+  }
+  log(Level::warn, "pool.not_removed",
+      {{"pool", pool_name(pool)}, {"error", to_string(retired.error())}});
+}
+
+// Of an appliance that was being made, received or removed when the power went.
+Result<void> Registry::remove_unused_pools() {
+  if (!all_known()) return {};
+  TRY(auto names, StateDir::entries(state_.stores()));
+  for (const std::string& name : names) {
+    Result<std::uint64_t> id = parse_hex_id(name);
+    // Not one of ours, so not ours to remove.
+    if (!id || !users(PoolId{*id}).empty()) continue;
+    remove_pool(PoolId{*id});
+  }
   return {};
 }
 
@@ -290,9 +372,8 @@ Result<std::unique_ptr<cache::Directory>> Registry::image_catalog(std::string_vi
   return directory->directory(StateDir::catalog_name, true);
 }
 
-Result<std::unique_ptr<cache::Directory>> Registry::appliance_store(std::string_view name) {
-  TRY(auto directory, state_.appliances().directory(name, false));
-  return directory->directory(StateDir::store_name, false);
+Result<std::unique_ptr<cache::Directory>> Registry::pool_directory(PoolId pool) {
+  return state_.stores().directory(pool_name(pool), false);
 }
 
 }  // namespace rowan::proxy

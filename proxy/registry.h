@@ -37,7 +37,7 @@ struct NewAppliance {
 
 class Registry {
  public:
-  // Makes an empty redirect store in an empty directory, durably.
+  // Makes a pool with an empty redirect store in an empty directory, durably.
   using MakeStore = Result<void> (*)(cache::Directory& directory);
 
   // Damaged records are kept apart; an error means that the directories cannot be read at all.
@@ -68,16 +68,35 @@ class Registry {
 
   Result<void> check_new_appliance(const NewAppliance& wanted) const;
   Result<ApplianceRecord> create_appliance(const NewAppliance& wanted);
-  // Removes the record, the store and everything in it; also of a damaged one.
+  // A new identity and the other's settings, for a running state in the other's pool.
+  Result<ApplianceRecord> adopt_clone(const ApplianceRecord& origin, std::string_view name,
+                                      cache::StateId head);
+  // exists: an appliance of that name, identity or pool is there.
+  Result<void> check_received(const ApplianceRecord& record) const;
+  // One that comes from another host, identity and all; its pool is an empty one (new_pool()).
+  Result<void> adopt_received(const ApplianceRecord& record);
+  // Replaces the record: settings, image version, head. Identity and pool stay.
+  Result<void> update_appliance(const ApplianceRecord& record);
+  // Removes the record; also of a damaged one. Its pool goes as well if nobody else uses it; the
+  // states in a pool that others use are the caller's to drop.
   Result<void> remove_appliance(std::string_view name);
+  // Names of the appliances whose stores lie in the pool.
+  std::vector<std::string> users(PoolId pool) const;
+  // Whose states may be in a pool without being in `appliances()`?
+  bool all_known() const { return damaged_appliances_.empty(); }
 
   Result<std::unique_ptr<cache::Directory>> image_catalog(std::string_view name);
-  Result<std::unique_ptr<cache::Directory>> appliance_store(std::string_view name);
+  // A pool with one empty running state. Removed at the next start if no appliance uses it by then.
+  Result<PoolId> new_pool();
+  Result<std::unique_ptr<cache::Directory>> pool_directory(PoolId pool);
 
  private:
   Registry(StateDir& state, Clock& clock, MakeStore make_store)
       : state_(state), clock_(clock), make_store_(make_store) {}
   Result<void> save_image(const ImageRecord& image);
+  Result<void> publish_appliance(const ApplianceRecord& record);
+  void remove_pool(PoolId pool);
+  Result<void> remove_unused_pools();
 
   StateDir& state_;
   Clock& clock_;

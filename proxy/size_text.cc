@@ -108,6 +108,17 @@ std::string duration_text(std::uint64_t nanoseconds) {
   return format("%.1f s", value / 1e9);
 }
 
+std::string period_text(Duration period) {
+  constexpr std::pair<std::int64_t, char> units[] = {
+      {7 * 86'400, 'w'}, {86'400, 'd'}, {3'600, 'h'}, {60, 'm'}};
+  const std::int64_t seconds = period / std::chrono::seconds(1);
+  if (seconds == 0) return "off";
+  for (const auto& [length, letter] : units) {
+    if (seconds % length == 0) return std::to_string(seconds / length) + letter;
+  }
+  return std::to_string(seconds) + "s";
+}
+
 std::string share_text(std::uint64_t part, std::uint64_t whole) {
   if (whole == 0) return "-";
   return format("%.1f %%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "rpc/base/clock.h"
 #include "rpc/base/result.h"
 
 namespace rowan::proxy {
@@ -18,6 +19,8 @@ std::string size_text(std::uint64_t bytes);
 
 // "850 ns", "12 us", "3.4 ms", "1.2 s".
 std::string duration_text(std::uint64_t nanoseconds);
+// "90s", "1h", "7d": the largest unit that it is a whole number of; "off": zero.
+std::string period_text(Duration period);
 
 // "90s", "15m", "1h", "1d", "2w" to seconds. usage: anything else, nothing, or beyond 100 years.
 Result<std::uint64_t> parse_duration(std::string_view text);

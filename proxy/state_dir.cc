@@ -126,10 +126,12 @@ Result<std::unique_ptr<StateDir>> StateDir::open(std::unique_ptr<cache::Director
   TRY_VOID(write_holder(*state->lock_, who));
   TRY(state->images_, root->directory("images", true));
   TRY(state->appliances_, root->directory("appliances", true));
+  TRY(state->stores_, root->directory("stores", true));
   TRY_VOID(root->sync());
   state->root_ = std::move(root);
   TRY_VOID(sweep(*state->images_));
   TRY_VOID(sweep(*state->appliances_));
+  TRY_VOID(sweep(*state->stores_));
   return state;
 }
 

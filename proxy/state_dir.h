@@ -6,8 +6,8 @@
 //   cache/                          the block cache, disposable
 //   images/NAME/image.json          the image and its versions
 //   images/NAME/catalog/            what is known of its objects
-//   appliances/NAME/appliance.json  identity, key and settings
-//   appliances/NAME/store/          the redirect store
+//   appliances/NAME/appliance.json  identity, key, settings, and where its redirect store is
+//   stores/POOL/                    the redirect stores of appliances cloned from one another
 //
 // Directories are mode 0700, files 0600. A directory appears under its name only when it is
 // complete, and leaves it before anything in it is removed; half-made and half-removed ones
@@ -45,7 +45,6 @@ class StateDir {
   static constexpr std::string_view image_record = "image.json";
   static constexpr std::string_view appliance_record = "appliance.json";
   static constexpr std::string_view catalog_name = "catalog";
-  static constexpr std::string_view store_name = "store";
 
   // Locks and prepares the directory. `who` ("rowan serve") is what others are told of the holder.
   // busy, naming the holder, if another process has it: at once if that is a daemon, after
@@ -58,9 +57,10 @@ class StateDir {
   cache::Directory& root() { return *root_; }
   cache::Directory& images() { return *images_; }
   cache::Directory& appliances() { return *appliances_; }
+  cache::Directory& stores() { return *stores_; }
   Result<std::unique_ptr<cache::Directory>> cache() { return root_->directory("cache", true); }
 
-  // Complete entries of images() or appliances(), sorted.
+  // Complete entries of images(), appliances() or stores(), sorted.
   static Result<std::vector<std::string>> entries(cache::Directory& directory);
   // A directory that nobody sees yet; publish() gives it its name. Abandoned ones are swept at the
   // next open.
@@ -74,7 +74,7 @@ class StateDir {
  private:
   StateDir() = default;
 
-  std::unique_ptr<cache::Directory> root_, images_, appliances_;
+  std::unique_ptr<cache::Directory> root_, images_, appliances_, stores_;
   std::unique_ptr<cache::File> lock_;
 };
 

@@ -4,12 +4,6 @@
 
 namespace rowan::proxy {
 
-cache::StoreOptions store_options(const ApplianceRecord& appliance) {
-  cache::StoreOptions options;
-  options.quota_bytes = appliance.quota_bytes;
-  return options;
-}
-
 Result<void> make_store(cache::Directory& directory) {
   auto store = cache::Store::create(directory, cache::StoreOptions());
   if (!store) return std::move(store).error();
@@ -30,7 +24,7 @@ Result<std::vector<std::string>> check_store_in(cache::Directory& directory) {
 Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name) {
   Result<ApplianceRecord> record = registry.appliance(name);
   if (!record) return std::move(record).error();
-  TRY(auto directory, registry.appliance_store(name));
+  TRY(auto directory, registry.pool_directory(record->pool));
   return check_store_in(*directory);
 }
 

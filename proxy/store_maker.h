@@ -11,15 +11,13 @@
 
 namespace rowan::proxy {
 
-// How the store of this appliance is opened.
-cache::StoreOptions store_options(const ApplianceRecord& appliance);
-
 // Registry::MakeStore: an empty store, durable.
 Result<void> make_store(cache::Directory& directory);
 
 // Opens and walks the store; one line a finding, none: it is sound. The appliance must not be
 // served.
 Result<std::vector<std::string>> check_store_in(cache::Directory& directory);
+// The same for the pool that the appliance's store lies in.
 Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name);
 
 }  // namespace rowan::proxy

@@ -137,8 +137,11 @@ void add_appliance_commands(CLI::App& root, Parse& parse) {
   show->add_option("APPLIANCE", line.subject, "Name of the appliance")->required();
   CLI::App* remove =
       add_command(root, parse, Command::remove, "remove",
-                  "Remove an appliance and everything it has changed", "  rowan remove vm1");
-  remove->add_option("APPLIANCE", line.subject, "Name of the appliance")->required();
+                  "Remove an appliance and everything it has changed, or one of its checkpoints",
+                  "  rowan remove vm1\n  rowan remove vm1@before-upgrade\n"
+                  "\n"
+                  "Clones stay as they are. Space comes back in the background.");
+  remove->add_option("APPLIANCE", line.subject, "APPLIANCE or APPLIANCE@CHECKPOINT")->required();
   remove->add_flag("--force", line.force, "Also while clients have it mounted");
   CLI::App* check =
       add_command(root, parse, Command::check, "check",
@@ -149,6 +152,49 @@ void add_appliance_commands(CLI::App& root, Parse& parse) {
                   "wait meanwhile.");
   check->add_option("APPLIANCE", line.subject, "Only this one (default: all)");
   check->add_flag("--offline", line.offline, "Let the clients of served ones wait for the check");
+}
+
+void add_checkpoint(CLI::App& root, Parse& parse) {
+  CommandLine& line = parse.line;
+  CLI::App* checkpoint = add_command(
+      root, parse, Command::checkpoint, "checkpoint", "Freeze an appliance's state, while it runs",
+      "  rowan checkpoint vm1 before-upgrade --message 'kernel 6.1.0-30'\n"
+      "  rowan checkpoint vm1 --every 1h --keep 24h,7d,4w\n"
+      "  rowan checkpoint vm1 --every off\n"
+      "\n"
+      "--keep: the newest of each of the last 24 hours, 7 days and 4 weeks that have one (h, d, w, "
+      "m for months, y), or so many of the newest; only scheduled ones are ever thinned.");
+  checkpoint->add_option("APPLIANCE", line.subject, "Name of the appliance")->required();
+  checkpoint->add_option("NAME", line.checkpoint, "Its name (default: the time, UTC)");
+  checkpoint->add_option("--message", line.message, "What to remember it by")->type_name("TEXT");
+  checkpoint
+      ->add_option("--every", line.every, "Make them by itself from now on: 30m, 1h, 1d; or off")
+      ->type_name("DURATION");
+  checkpoint->add_option("--keep", line.keep, "Which scheduled ones stay (default: all)")
+      ->type_name("RULE");
+}
+
+void add_version_commands(CLI::App& root, Parse& parse) {
+  CommandLine& line = parse.line;
+  add_checkpoint(root, parse);
+  CLI::App* log = add_command(root, parse, Command::log, "log",
+                              "Show an appliance's checkpoints as a tree", "  rowan log vm1");
+  log->add_option("APPLIANCE", line.subject, "Name of the appliance")->required();
+  CLI::App* rollback = add_command(
+      root, parse, Command::rollback, "rollback", "Go back to a checkpoint",
+      "  rowan rollback vm1@before-upgrade\n"
+      "\n"
+      "What the appliance was until now is kept as a checkpoint. Clients that have it mounted "
+      "would see files change under them: --force.");
+  rollback->add_option("STATE", line.subject, "APPLIANCE@CHECKPOINT")->required();
+  rollback->add_flag("--force", line.force, "Also while clients have it mounted");
+  CLI::App* clone = add_command(
+      root, parse, Command::clone, "clone", "Make an appliance that begins as another is, or was",
+      "  rowan clone vm1 vm2\n  rowan clone vm1@golden vm3\n"
+      "\n"
+      "Nothing is copied; both go on by themselves, and removing one never harms the other.");
+  clone->add_option("STATE", line.subject, "APPLIANCE or APPLIANCE@CHECKPOINT")->required();
+  clone->add_option("NEW", line.target, "Name of the new appliance")->required();
 }
 
 void add_view_commands(CLI::App& root, Parse& parse) {
@@ -203,6 +249,7 @@ std::variant<CommandLine, Finished> parse_command_line(int argc, const char* con
   add_serve(root, parse);
   add_image_commands(root, parse);
   add_appliance_commands(root, parse);
+  add_version_commands(root, parse);
   add_view_commands(root, parse);
   try {
     root.parse(argc, argv);

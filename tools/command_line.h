@@ -20,6 +20,10 @@ enum class Command : std::uint8_t {
   show,
   remove,
   check,
+  checkpoint,
+  log,
+  rollback,
+  clone,
   status,
   doctor,
 };
@@ -33,6 +37,8 @@ struct CommandLine {
   std::string subject;  // APPLIANCE, NAME[@V], or what doctor looks at
   std::string source, image, version;
   std::vector<std::string> allow;
+  std::string checkpoint, message, every, keep;  // checkpoint
+  std::string target;                            // clone's NEW
   std::string quota, durability = "sync";
   bool root_squash = false, force = false, offline = false, write = false;
   std::uint32_t timeout_seconds = 30;  // doctor, in all

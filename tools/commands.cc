@@ -4,8 +4,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "proxy/admin_http.h"
-#include "proxy/json.h"
+#include "proxy/checkpoint_label.h"
 #include "proxy/names.h"
 #include "proxy/offline.h"
 #include "proxy/size_text.h"
@@ -24,8 +23,6 @@ constexpr Duration answer_patience = std::chrono::minutes(10);
 // A daemon that holds the lock opens its socket within this time, or will not.
 constexpr Duration start_patience = std::chrono::seconds(10);
 
-void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
 // The message and code of an error reply.
 Error error_of(const HttpReply& reply) {
   Errc code = reply.status == 400 ? Errc::usage : Errc::io;
@@ -35,28 +32,6 @@ Error error_of(const HttpReply& reply) {
       return Error(code, *message);
   }
   return Error(code, "the daemon answered with status " + std::to_string(reply.status));
-}
-
-// To the daemon if there is one; else on the state directory itself. Between the two a process that
-// holds the lock without a socket is starting, ending, or another command at work: wait for it a
-// little.
-Result<HttpReply> ask(const CommandLine& line, const HttpRequest& request) {
-  TRY(std::string state, state_of(line));
-  auto give_up = std::chrono::steady_clock::now() + start_patience;
-  while (true) {
-    Result<HttpReply> reply =
-        proxy::call_admin(proxy::socket_path(state), request, answer_patience);
-    if (!reply.failed_with(Errc::disconnected)) return reply;
-    reply = proxy::answer_offline(state, request, "rowan " + line.name);
-    if (!reply.failed_with(Errc::busy) || std::chrono::steady_clock::now() > give_up) return reply;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-}
-
-Result<Json> ask_json(const CommandLine& line, const HttpRequest& request) {
-  TRY(HttpReply reply, ask(line, request));
-  if (reply.status != 200) return error_of(reply);
-  return proxy::parse_json(reply.body);
 }
 
 // A directory is named absolutely in the record: the daemon has another working directory.
@@ -125,6 +100,14 @@ Result<HttpRequest> named_request(const CommandLine& line, std::string_view what
   return HttpRequest{std::move(method), std::move(target), ""};
 }
 
+// An appliance, or one of its checkpoints.
+Result<HttpRequest> remove_request(const CommandLine& line) {
+  Result<proxy::StateName> state = proxy::parse_state_name(line.subject);
+  if (!state) return std::move(state).error();
+  return HttpRequest{"DELETE", "/v1/appliances/" + line.subject + (line.force ? "?force=true" : ""),
+                     ""};
+}
+
 Result<HttpRequest> request_of(const CommandLine& line) {
   switch (line.command) {
     case Command::image_add:
@@ -143,10 +126,9 @@ Result<HttpRequest> request_of(const CommandLine& line) {
     case Command::show:
       return named_request(line, "appliance", "GET");
     case Command::remove:
-      return named_request(line, "appliance", "DELETE");
+      return remove_request(line);
     case Command::status:
-    case Command::serve:
-    case Command::doctor:
+    default:
       break;
   }
   return HttpRequest{"GET", "/v1/status", ""};
@@ -171,7 +153,8 @@ std::string text_for(const CommandLine& line, const Json& answer) {
     case Command::image_remove:
       return "image " + line.subject + " removed\n";
     case Command::remove:
-      return "appliance " + line.subject + " removed\n";
+      return (line.subject.find('@') == std::string::npos ? "appliance " : "checkpoint ") +
+             line.subject + " removed\n";
     case Command::list:
       return appliance_list_text(answer);
     case Command::show:
@@ -239,6 +222,30 @@ int run_check(const CommandLine& line) {
 }
 
 }  // namespace
+
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+// To the daemon if there is one; else on the state directory itself. Between the two a process that
+// holds the lock without a socket is starting, ending, or another command at work: wait for it a
+// little.
+Result<HttpReply> ask(const CommandLine& line, const HttpRequest& request) {
+  TRY(std::string state, state_of(line));
+  auto give_up = std::chrono::steady_clock::now() + start_patience;
+  while (true) {
+    Result<HttpReply> reply =
+        proxy::call_admin(proxy::socket_path(state), request, answer_patience);
+    if (!reply.failed_with(Errc::disconnected)) return reply;
+    reply = proxy::answer_offline(state, request, "rowan " + line.name);
+    if (!reply.failed_with(Errc::busy) || std::chrono::steady_clock::now() > give_up) return reply;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+Result<Json> ask_json(const CommandLine& line, const HttpRequest& request) {
+  TRY(HttpReply reply, ask(line, request));
+  if (reply.status != 200) return error_of(reply);
+  return proxy::parse_json(reply.body);
+}
 
 Result<std::string> state_of(const CommandLine& line) {
   if (line.state.empty()) return proxy::default_state_path();

@@ -2,6 +2,10 @@
 // screen.
 #pragma once
 
+#include <string_view>
+
+#include "proxy/admin_http.h"
+#include "proxy/json.h"
 #include "rpc/base/result.h"
 #include "tools/command_line.h"
 
@@ -9,6 +13,16 @@ namespace rowan::tools {
 
 // Exit status. Errors have been written.
 int run_admin_command(const CommandLine& line);
+
+// checkpoint, log, rollback, clone.
+int run_versions_command(const CommandLine& line);
+
+// What every command is made of: a request to the daemon if there is one, else to the state
+// directory itself; the answer's JSON, or its error.
+Result<proxy::HttpReply> ask(const CommandLine& line, const proxy::HttpRequest& request);
+Result<proxy::Json> ask_json(const CommandLine& line, const proxy::HttpRequest& request);
+// To standard output.
+void print(std::string_view text);
 
 // "rowan: create: what is wrong", to standard error; the exit status that goes with it.
 int report(const CommandLine& line, const Error& error);

@@ -70,6 +70,12 @@ std::string quota_of(const Json& appliance) {
   return quota == 0 ? "-" : size_text(quota);
 }
 
+std::string schedule_of(const Json& appliance) {
+  const std::string every = text_of(appliance, "every"), keep = text_of(appliance, "keep");
+  if (every == "off" || every == "-") return "when asked for";
+  return "every " + every + (keep == "-" ? ", all kept" : ", kept " + keep);
+}
+
 // "key      value" lines.
 std::string sheet(const std::vector<std::pair<std::string, std::string>>& lines) {
   std::size_t width = 0;
@@ -236,6 +242,8 @@ std::string appliance_text(const Json& entry) {
                          size_of(entry, "disk_bytes") + " on disk"},
       {"Served",
        size_of(entry, "bytes_served") + " read, " + size_of(entry, "bytes_written") + " written"},
+      {"Checkpoints", schedule_of(entry)},
+      {"Store", "stores/" + text_of(entry, "pool")},
       {"Identity", "id " + text_of(entry, "id") + ", fsid " + text_of(entry, "fsid")},
       {"Created", text_of(entry, "created")},
   });

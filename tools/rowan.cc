@@ -48,6 +48,11 @@ int run(const CommandLine& line) {
       return run_serve(line);
     case Command::doctor:
       return run_doctor(line);
+    case Command::checkpoint:
+    case Command::log:
+    case Command::rollback:
+    case Command::clone:
+      return run_versions_command(line);
     default:
       return run_admin_command(line);
   }

@@ -64,9 +64,9 @@ int main(int argc, char** argv) {
                "rowan-dump");
   app.footer(
       "Examples:\n"
-      "  rowan-dump /var/lib/rowan/appliances/vm1/store\n"
-      "  rowan-dump --json /var/lib/rowan/appliances/vm1/store/tree | jq .\n"
-      "  rowan-dump --brief --state 7 /var/lib/rowan/appliances/vm1/store\n"
+      "  rowan-dump /var/lib/rowan/stores/0b21c7290e6717d4\n"
+      "  rowan-dump --json /var/lib/rowan/stores/0b21c7290e6717d4/tree | jq .\n"
+      "  rowan-dump --brief --state 7 /var/lib/rowan/stores/0b21c7290e6717d4\n"
       "\n"
       "Changes nothing. Exit status: 0 all whole, 1 damage or failure, 2 usage.");
   app.add_option("PATH", words.path, "A store's directory, or one file of it")->required();

@@ -14,6 +14,9 @@ Result<void> make_marker(cache::Directory& directory) {
 // A host whose world is a few members.
 class FakeHost final : public Host {
  public:
+  explicit FakeHost(Versions& versions) : versions_(versions) {}
+  Versions& versions() override { return versions_; }
+  void update(const ApplianceRecord& record) override { updated.push_back(record.name); }
   Task<Result<void>> probe_source(std::string source) override {
     probed.push_back(source);
     if (source_waits != nullptr) co_await source_waits->wait();
@@ -50,7 +53,10 @@ class FakeHost final : public Host {
   VersionStatus version;
   std::string mounted, source_error, start_error;
   Signal* source_waits = nullptr;
-  std::vector<std::string> probed, started, stopped, forgotten, findings;
+  std::vector<std::string> probed, started, stopped, updated, forgotten, findings;
+
+ private:
+  Versions& versions_;
 };
 
 struct Fixture {
@@ -59,7 +65,10 @@ struct Fixture {
   test::ManualDiskPool disk;
   std::unique_ptr<StateDir> state = StateDir::open(directory.open(), "test").value();
   std::unique_ptr<Registry> registry = Registry::load(*state, loop.clock(), make_marker).value();
-  FakeHost host;
+  Exports exports;
+  PoolSet pools{loop, disk};
+  Versions versions{loop, *registry, pools, exports};
+  FakeHost host{versions};
   AdminApi api{*registry, host, loop, disk};
 
   HttpReply ask(std::string method, std::string target, std::string body = "") {

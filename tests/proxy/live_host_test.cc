@@ -4,95 +4,16 @@
 #include <filesystem>
 #include <fstream>
 
-#include "proxy/store_maker.h"
-#include "rpc/disk_threads.h"
+#include "tests/proxy/live_fixture.h"
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
-#include "tests/support/temp_directory.h"
 
 namespace rowan::proxy {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Fixture {
-  Fixture() {
-    fs::create_directory(image);
-    std::ofstream(image + "/file") << "content";
-    REQUIRE(registry->add_version(ImageName{"image", ""}, image));
-  }
-  ~Fixture() {
-    if (host) run(host->shut_down());
-  }
-
-  ApplianceRecord create(const std::string& name) {
-    NewAppliance wanted;
-    wanted.name = name;
-    wanted.image = "image";
-    return registry->create_appliance(wanted).value();
-  }
-  void start() {
-    OpeningLimits limits;
-    limits.first_pause = std::chrono::milliseconds(1);
-    limits.longest_pause = std::chrono::milliseconds(2);
-    host.emplace(loop, *disk, *state, *registry, *blocks, limits);
-  }
-  void restart() {
-    run(host->shut_down());
-    host.reset();
-    start();
-    run(host->start_all());
-  }
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> result;
-    auto body = [](Task<T> inner, std::optional<T>& into) -> Task<void> {
-      into.emplace(co_await std::move(inner));
-    };
-    TaskGroup tasks;
-    tasks.start(body(std::move(task), result));
-    while (!result) loop.run_some(std::chrono::seconds(1));
-    return std::move(*result);
-  }
-  void run(Task<void> task) {
-    TaskGroup tasks;
-    tasks.start(std::move(task));
-    while (tasks.running() > 0) loop.run_some(std::chrono::seconds(1));
-  }
-  mount3::Status mount(const std::string& name) {
-    return run(host->mount().mnt(context(), "/" + name)).status;
-  }
-  // What a client with a handle of the appliance's root is told.
-  nfs3::Status getattr(const ApplianceRecord& record) {
-    HandleSealer sealer(record.id, record.key);
-    nfs3::GetattrArgs args{sealer.seal(cache::image_root)};
-    return run(host->nfs().getattr(context(), args)).status;
-  }
-  CallContext context() {
-    CallContext call;
-    call.peer.ip[15] = std::byte{1};  // ::1
-    call.received = loop.clock().now();
-    return call;
-  }
-  void until_serving(std::size_t count) {
-    while (host->serving() != count) loop.run_some(std::chrono::seconds(1));
-  }
-  std::string store_file(const std::string& name, const std::string& file) const {
-    return directory.path() + "/state/appliances/" + name + "/store/" + file;
-  }
-
-  test::TempDirectory directory;
-  std::string image = directory.path() + "/image";
-  std::unique_ptr<StateDir> state =
-      StateDir::open(directory.open()->directory("state", true).value(), "test").value();
-  std::unique_ptr<Registry> registry = Registry::load(*state, real_clock(), make_store).value();
-  std::unique_ptr<cache::Directory> cache_directory = state->cache().value();
-  std::unique_ptr<cache::BlockCache> blocks =
-      cache::BlockCache::open(*cache_directory, cache::BlockCacheOptions()).value();
-  AsioLoop loop;
-  std::unique_ptr<DiskThreads> disk = DiskThreads::start(DiskThreadsLimits()).value();
-  std::optional<LiveHost> host;
-};
+using Fixture = test::LiveFixture;
 
 TEST_CASE("an appliance that cannot be opened keeps its clients waiting, and comes back") {
   Fixture f;

@@ -58,7 +58,8 @@ TEST_CASE("images, versions and appliances survive reopening") {
   CHECK(found.allow == wanted.allow);
   CHECK(f.registry->version({"debian", ""})->label == "3");
   CHECK(f.registry->version({"debian", "stable"})->source == "nfs://h/2");
-  CHECK(f.registry->appliance_store("vm1"));
+  CHECK(f.registry->pool_directory(found.pool));
+  CHECK(found.head == cache::first_state);
   CHECK(f.registry->image_catalog("debian"));
 }
 
@@ -193,7 +194,7 @@ TEST_CASE("appliances that never wrote cost little disk, a thousand of them less
   for (int i = 0; i < 20; ++i) {
     const std::string name = "vm" + std::to_string(i);
     REQUIRE(f.registry->create_appliance(f.wanted(name)));
-    auto directory = f.registry->appliance_store(name).value();
+    auto directory = f.registry->pool_directory(f.registry->appliance(name)->pool).value();
     auto store = cache::Store::open(*directory, cache::StoreOptions());
     REQUIRE(store);
     test::run_jobs(**store);

@@ -3,6 +3,7 @@
 // is left behind.
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,13 @@ std::vector<std::string> names_of(const Records& records) {
   return names;
 }
 
+std::vector<std::string> pools_of(const Registry& registry) {
+  std::set<std::string> names;
+  for (const auto& [name, record] : registry.appliances())
+    names.insert(hex_id(static_cast<std::uint64_t>(record.pool)));
+  return {names.begin(), names.end()};
+}
+
 // What must hold of any state that was just opened.
 void check_whole(Opened& opened) {
   Registry& registry = *opened.registry;
@@ -64,10 +72,11 @@ void check_whole(Opened& opened) {
   REQUIRE(registry.damaged_appliances().empty());
   REQUIRE(*opened.state->images().list() == names_of(registry.images()));
   REQUIRE(*opened.state->appliances().list() == names_of(registry.appliances()));
+  REQUIRE(*opened.state->stores().list() == pools_of(registry));
   for (const auto& [name, record] : registry.images()) REQUIRE(registry.image_catalog(name));
   for (const auto& [name, record] : registry.appliances()) {
     REQUIRE(registry.version({record.image, record.version}));
-    auto directory = registry.appliance_store(name);
+    auto directory = registry.pool_directory(record.pool);
     REQUIRE(directory);
     auto store = cache::Store::open(**directory, {});
     if (!store) FAIL(name << ": " << to_string(store.error()));

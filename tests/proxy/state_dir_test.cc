@@ -138,6 +138,9 @@ ApplianceRecord some_appliance() {
   appliance.durability = Durability::async;
   appliance.root_squash = true;
   appliance.created = 1'700'000'000;
+  appliance.pool = PoolId{0x0123456789abcdef};
+  appliance.head = cache::StateId{7};
+  appliance.schedule = {std::chrono::hours(1), "24h,7d"};
   return appliance;
 }
 
@@ -165,6 +168,20 @@ TEST_CASE("an appliance record comes back as it was") {
   CHECK(back.durability == before.durability);
   CHECK(back.root_squash == before.root_squash);
   CHECK(back.created == before.created);
+  CHECK(back.pool == before.pool);
+  CHECK(back.head == before.head);
+  CHECK(back.schedule.every == before.schedule.every);
+  CHECK(back.schedule.keep == before.schedule.keep);
+}
+
+TEST_CASE("an appliance record of the first format is refused, and says of what it is") {
+  std::string text = encode_record(some_appliance());
+  const std::string now = "\"format\": 2";
+  REQUIRE(text.find(now) != std::string::npos);
+  text.replace(text.find(now), now.size(), "\"format\": 1");
+  auto refused = decode_appliance_record(text);
+  REQUIRE(refused.failed_with(Errc::not_supported));
+  CHECK(refused.error().detail.find("an older rowan") != std::string::npos);
 }
 
 TEST_CASE("every flipped bit and every cut of a record is found, or changes nothing") {

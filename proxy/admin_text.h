@@ -1,0 +1,16 @@
+// Words that several resources of the admin interface share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "rpc/base/result.h"
+
+namespace rowan::proxy {
+
+// RFC 3339, for people and for every JSON reader.
+std::string time_text(std::int64_t seconds);
+
+Error no_such_resource();
+
+}  // namespace rowan::proxy

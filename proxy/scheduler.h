@@ -1,0 +1,49 @@
+// Makes the checkpoints that appliances ask for by a schedule, and thins them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proxy/records.h"
+#include "proxy/versions.h"
+
+namespace rowan::proxy {
+
+// When the next one is due: `every` after the last one, and at once if that has passed or there is
+// none. A last one in the future (the clock was set back) counts as made now. Seconds since 1970.
+std::int64_t next_due(const Schedule& schedule, std::optional<std::int64_t> last,
+                      std::int64_t now);
+
+// Of an appliance's checkpoints those that the schedule made and its rule keeps no longer.
+std::vector<std::string> superseded(const Schedule& schedule, const History& history);
+
+class Scheduler {
+ public:
+  // All outlive it. `records` gives the appliances that are served now.
+  using Records = std::function<std::vector<ApplianceRecord>()>;
+  Scheduler(Loop& loop, Versions& versions, Records records)
+      : loop_(loop), versions_(versions), records_(std::move(records)) {}
+
+  void start();
+  // Nothing is begun any more; done when what is under way has ended.
+  Task<void> stop();
+
+ private:
+  void look();
+  Task<void> serve(ApplianceRecord record);
+  Task<Result<void>> make_and_thin(const ApplianceRecord& record);
+
+  Loop& loop_;
+  Versions& versions_;
+  Records records_;
+  // By appliance, since the process started: when to look again, so that nothing is opened to find
+  // out that nothing is due.
+  std::map<cache::ApplianceId, std::int64_t> due_;
+  Loop::TimerId timer_ = 0;
+  bool stopping_ = false, busy_ = false;
+  TaskGroup tasks_;
+};
+
+}  // namespace rowan::proxy

@@ -1,0 +1,298 @@
+#include "proxy/versions.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "proxy/random_id.h"
+#include "rpc/base/log.h"
+
+namespace rowan::proxy {
+namespace {
+
+using cache::StateId;
+using cache::StateInfo;
+
+std::string quoted(const ApplianceRecord& record, std::string_view checkpoint) {
+  return "'" + record.name + "@" + std::string(checkpoint) + "'";
+}
+
+Result<Checkpoint> find(const History& history, const ApplianceRecord& record,
+                        std::string_view name) {
+  for (const Checkpoint& checkpoint : history.checkpoints) {
+    if (checkpoint.label.name == name) return checkpoint;
+  }
+  return Error(Errc::not_found, "no checkpoint " + quoted(record, name) + "; 'rowan log " +
+                                    record.name + "' shows what there is");
+}
+
+bool is_taken(const History& history, std::string_view name) {
+  auto same = [name](const Checkpoint& checkpoint) { return checkpoint.label.name == name; };
+  return std::any_of(history.checkpoints.begin(), history.checkpoints.end(), same);
+}
+
+// Two in one second are told apart by a number.
+std::string free_name(const History& history, const std::string& wanted) {
+  std::string name = wanted;
+  for (int number = 2; is_taken(history, name); ++number)
+    name = wanted + "-" + std::to_string(number);
+  return name;
+}
+
+}  // namespace
+
+History history_of(const cache::StoreFamily& family, const ApplianceRecord& record) {
+  History history;
+  std::map<StateId, StateId> parents;
+  std::set<StateId> own;
+  for (const StateInfo& info : family.states()) {
+    parents[info.id] = info.parent;
+    if (info.head || info.dropped) continue;
+    Result<CheckpointLabel> label = decode_label(info.label);
+    if (!label || label->appliance != record.id) continue;
+    own.insert(info.id);
+    history.checkpoints.push_back({info.id, info.parent, std::move(*label)});
+  }
+  auto nearest = [&](StateId state) {
+    while (state != cache::no_state && !own.contains(state)) state = parents[state];
+    return state;
+  };
+  for (Checkpoint& checkpoint : history.checkpoints) checkpoint.parent = nearest(checkpoint.parent);
+  history.running_on = nearest(parents[record.head]);
+  // Ids are given out in order, whatever the clock said.
+  std::reverse(history.checkpoints.begin(), history.checkpoints.end());
+  return history;
+}
+
+std::size_t drop_orphans(cache::StoreFamily& family, const std::vector<ApplianceRecord>& users) {
+  auto is_owned = [&](const StateInfo& info) {
+    if (info.dropped) return true;
+    Result<CheckpointLabel> label = decode_label(info.label);
+    // What nobody can read is not known to be nobody's.
+    if (!info.head && !label) return true;
+    return std::any_of(users.begin(), users.end(), [&](const ApplianceRecord& user) {
+      return info.head ? user.head == info.id : user.id == label->appliance;
+    });
+  };
+  std::size_t count = 0;
+  for (const StateInfo& info : family.states()) {
+    if (is_owned(info)) continue;
+    Result<void> dropped = family.drop(info.id);
+    if (dropped) ++count;
+    if (!dropped) log(Level::warn, "state.not_dropped", {{"why", to_string(dropped.error())}});
+  }
+  return count;
+}
+
+CheckpointLabel Versions::new_label(const ApplianceRecord& record, const History& history,
+                                    CheckpointReason reason) const {
+  CheckpointLabel label;
+  label.appliance = record.id;
+  label.created = loop_.clock().wall().seconds;
+  label.name = free_name(history, name_from_time(label.created));
+  label.image = record.image;
+  label.version = record.version;
+  label.reason = reason;
+  label.guid = random_id();
+  return label;
+}
+
+void Versions::tell(const ApplianceRecord& record, Pool& pool) {
+  if (changed_) changed_(record, history_of(pool.family(), record));
+}
+
+Task<Result<Pool*>> Versions::acquire(const ApplianceRecord& record) {
+  PoolId id = record.pool;
+  CO_TRY(auto directory, registry_.pool_directory(id));
+  co_return co_await pools_.acquire(id, std::move(directory));
+}
+
+Task<void> Versions::release(Pool& pool) {
+  Result<void> closed = co_await pools_.release(pool.id());
+  if (!closed) log(Level::error, "pool.close_failed", {{"why", to_string(closed.error())}});
+}
+
+// ---- checkpoints
+
+Task<Result<Checkpoint>> Versions::checkpoint(ApplianceRecord record, NewCheckpoint wanted) {
+  Result<Pool*> pool = co_await acquire(record);
+  if (!pool) co_return std::move(pool).error();
+  Result<Checkpoint> made = co_await checkpoint_in(**pool, record, wanted);
+  co_await release(**pool);
+  co_return made;
+}
+
+Task<Result<Checkpoint>> Versions::checkpoint_in(Pool& pool, const ApplianceRecord& record,
+                                                 const NewCheckpoint& wanted) {
+  Checkpoint made;
+  auto question = [&]() -> Result<StateId> {
+    History history = history_of(pool.family(), record);
+    if (is_taken(history, wanted.name)) {
+      return Error(Errc::exists, "there is a checkpoint " + quoted(record, wanted.name) +
+                                     " already; choose another name");
+    }
+    made.parent = history.running_on;
+    made.label = new_label(record, history, wanted.reason);
+    if (!wanted.name.empty()) made.label.name = wanted.name;
+    made.label.message = wanted.message;
+    return pool.family().checkpoint(record.head, encode_label(made.label));
+  };
+  Result<StateId> state = co_await when_possible(pool.jobs(), question);
+  if (!state) co_return std::move(state).error();
+  made.state = *state;
+  Result<void> written = co_await pool.settle();
+  if (!written) co_return std::move(written).error();
+  tell(record, pool);
+  co_return made;
+}
+
+Task<Result<History>> Versions::history(ApplianceRecord record) {
+  Result<Pool*> pool = co_await acquire(record);
+  if (!pool) co_return std::move(pool).error();
+  Result<History> history = history_of((*pool)->family(), record);
+  co_await release(**pool);
+  co_return history;
+}
+
+Task<Result<std::vector<std::optional<std::uint64_t>>>> Versions::unique_bytes(
+    ApplianceRecord record, History history) {
+  Result<Pool*> pool = co_await acquire(record);
+  if (!pool) co_return std::move(pool).error();
+  std::vector<std::optional<std::uint64_t>> sizes;
+  for (const Checkpoint& checkpoint : history.checkpoints) {
+    cache::StoreFamily& family = (*pool)->family();
+    auto question = [&family, &checkpoint] { return family.unique_bytes(checkpoint.state); };
+    Result<std::uint64_t> bytes = co_await when_possible((*pool)->jobs(), question);
+    sizes.push_back(bytes ? std::optional(*bytes) : std::nullopt);
+  }
+  co_await release(**pool);
+  co_return sizes;
+}
+
+// ---- rollback
+
+Task<Result<Checkpoint>> Versions::rollback(ApplianceRecord record, std::string checkpoint) {
+  Appliance* appliance = exports_.find(record.id);
+  if (appliance != nullptr && appliance->waiting()) {
+    co_return Error(Errc::busy, "appliance '" + record.name + "' is busy with another request");
+  }
+  Result<Pool*> pool = co_await acquire(record);
+  if (!pool) co_return std::move(pool).error();
+  if (appliance != nullptr) co_await appliance->pause();
+  Result<Checkpoint> left = co_await rollback_in(**pool, record, checkpoint);
+  if (appliance != nullptr) appliance->resume();
+  if (left) tell(record, **pool);
+  co_await release(**pool);
+  co_return left;
+}
+
+Task<Result<Checkpoint>> Versions::rollback_in(Pool& pool, const ApplianceRecord& record,
+                                               const std::string& checkpoint) {
+  Checkpoint left;
+  auto question = [&]() -> Result<StateId> {
+    History history = history_of(pool.family(), record);
+    TRY(Checkpoint target, find(history, record, checkpoint));
+    if (target.label.version != record.version || target.label.image != record.image) {
+      return Error(Errc::not_supported, quoted(record, checkpoint) + " is above image " +
+                                            target.label.image + "@" + target.label.version +
+                                            ", the appliance above another");
+    }
+    left.parent = history.running_on;
+    left.label = new_label(record, history, CheckpointReason::rollback);
+    left.label.message = "before the rollback to " + checkpoint;
+    return pool.family().rollback(record.head, target.state, encode_label(left.label));
+  };
+  Result<StateId> state = co_await when_possible(pool.jobs(), question);
+  if (!state) co_return std::move(state).error();
+  left.state = *state;
+  Result<void> written = co_await pool.settle();
+  if (!written) co_return std::move(written).error();
+  co_return left;
+}
+
+// ---- clones
+
+Task<Result<void>> Versions::clone(ApplianceRecord record, std::string checkpoint, Adopt adopt) {
+  Result<Pool*> pool = co_await acquire(record);
+  if (!pool) co_return std::move(pool).error();
+  Result<StateId> head = co_await branch_in(**pool, record, checkpoint);
+  Result<void> done;
+  if (head) {
+    done = co_await adopt(*head);
+    if (!done) (void)(*pool)->family().drop(*head);
+  } else {
+    done = std::move(head).error();
+  }
+  co_await release(**pool);
+  co_return done;
+}
+
+// What a clone of the running state begins with has no name: dropped at once, it stays until one of
+// the two is gone.
+Task<Result<StateId>> Versions::branch_in(Pool& pool, const ApplianceRecord& record,
+                                          const std::string& checkpoint) {
+  cache::StoreFamily& family = pool.family();
+  StateId unnamed = cache::no_state;
+  auto question = [&]() -> Result<StateId> {
+    History history = history_of(family, record);
+    if (!checkpoint.empty()) {
+      TRY(Checkpoint origin, find(history, record, checkpoint));
+      return family.branch(origin.state, {});
+    }
+    if (unnamed == cache::no_state) {
+      CheckpointLabel label = new_label(record, history, CheckpointReason::clone);
+      TRY(unnamed, family.checkpoint(record.head, encode_label(label)));
+    }
+    return family.branch(unnamed, {});
+  };
+  Result<StateId> head = co_await when_possible(pool.jobs(), question);
+  if (unnamed != cache::no_state) {
+    auto hide = [&] { return family.drop(unnamed); };
+    Result<void> hidden = co_await when_possible(pool.jobs(), hide);
+    if (head && !hidden) head = std::move(hidden).error();
+  }
+  if (!head) co_return head;
+  Result<void> written = co_await pool.settle();
+  if (!written) co_return std::move(written).error();
+  co_return head;
+}
+
+// ---- dropping
+
+Task<Result<void>> Versions::drop(ApplianceRecord record, std::string checkpoint) {
+  Result<Pool*> acquired = co_await acquire(record);
+  if (!acquired) co_return std::move(acquired).error();
+  Pool& pool = **acquired;
+  auto question = [&]() -> Result<void> {
+    TRY(Checkpoint target, find(history_of(pool.family(), record), record, checkpoint));
+    return pool.family().drop(target.state);
+  };
+  Result<void> dropped = co_await when_possible(pool.jobs(), question);
+  if (dropped) dropped = co_await pool.settle();
+  if (dropped) tell(record, pool);
+  co_await release(pool);
+  co_return dropped;
+}
+
+Task<Result<void>> Versions::drop_all(ApplianceRecord record) {
+  Result<Pool*> acquired = co_await acquire(record);
+  if (!acquired) co_return std::move(acquired).error();
+  Pool& pool = **acquired;
+  std::vector<StateId> states{record.head};
+  for (const Checkpoint& checkpoint : history_of(pool.family(), record).checkpoints)
+    states.push_back(checkpoint.state);
+  Result<void> dropped;
+  for (StateId state : states) {
+    if (!dropped) break;
+    auto question = [&pool, state] { return pool.family().drop(state); };
+    dropped = co_await when_possible(pool.jobs(), question);
+    // Half of it was done before a crash.
+    if (dropped.failed_with(Errc::stale)) dropped = Result<void>();
+  }
+  if (dropped) dropped = co_await pool.settle();
+  co_await release(pool);
+  co_return dropped;
+}
+
+}  // namespace rowan::proxy

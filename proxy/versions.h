@@ -1,0 +1,98 @@
+// The states of appliances: checkpoints of what runs, the way back to them, clones. One for a
+// strand; each operation takes the same time whatever the store holds.
+//
+// `record` is the appliance's, of the moment. An appliance that is served goes on meanwhile; one
+// that is not is opened for the operation. Afterwards what was asked for is on disk.
+//
+// Errors besides the stores': not_found (no such checkpoint, with the remedy), exists (the name is
+// taken), busy (its appliance is being opened, closed or rolled back).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/checkpoint_label.h"
+#include "proxy/exports.h"
+#include "proxy/pool_set.h"
+#include "proxy/records.h"
+#include "proxy/registry.h"
+
+namespace rowan::proxy {
+
+// One of an appliance's checkpoints.
+struct Checkpoint {
+  cache::StateId state{};
+  cache::StateId parent{};  // the nearest of the same appliance it is above; no_state: none
+  CheckpointLabel label;
+};
+
+struct History {
+  std::vector<Checkpoint> checkpoints;  // newest first
+  cache::StateId running_on{};          // the checkpoint that the running state is above
+};
+
+// The checkpoints of an appliance among the states of its pool.
+History history_of(const cache::StoreFamily& family, const ApplianceRecord& record);
+
+// Drops the states that a crash left without an owner: `users` are all appliances of the pool.
+// Gives how many.
+std::size_t drop_orphans(cache::StoreFamily& family, const std::vector<ApplianceRecord>& users);
+
+class Versions {
+ public:
+  // All outlive it. `changed` hears of each appliance whose checkpoints are others now.
+  using Changed = std::function<void(const ApplianceRecord&, const History&)>;
+  Versions(Loop& loop, Registry& registry, PoolSet& pools, Exports& exports)
+      : loop_(loop), registry_(registry), pools_(pools), exports_(exports) {}
+  void set_changed(Changed changed) { changed_ = std::move(changed); }
+
+  struct NewCheckpoint {
+    std::string name;     // empty: of the time
+    std::string message;  // at most max_message_bytes
+    CheckpointReason reason = CheckpointReason::asked;
+  };
+  // Atomic with respect to every operation: each is wholly in it, or wholly not.
+  Task<Result<Checkpoint>> checkpoint(ApplianceRecord record, NewCheckpoint wanted);
+  Task<Result<History>> history(ApplianceRecord record);
+  // What only each of them needs, in bytes; nothing for one that is gone by now, or damaged. Costs
+  // what they differ from one another.
+  Task<Result<std::vector<std::optional<std::uint64_t>>>> unique_bytes(ApplianceRecord record,
+                                                                       History history);
+  // The running state goes on with the checkpoint's content; gives the checkpoint that keeps what
+  // it held until now. Calls in flight end first, those that come meanwhile are told to wait.
+  Task<Result<Checkpoint>> rollback(ApplianceRecord record, std::string checkpoint);
+  // A running state of its own with the content of the checkpoint (empty: of the running state),
+  // in the same pool. `adopt` makes an appliance of it; if it fails the state is dropped.
+  using Adopt = std::function<Task<Result<void>>(cache::StateId head)>;
+  Task<Result<void>> clone(ApplianceRecord record, std::string checkpoint, Adopt adopt);
+  // Its space comes back in the background.
+  Task<Result<void>> drop(ApplianceRecord record, std::string checkpoint);
+  // The running state and all checkpoints of an appliance that is no more, in a pool that others
+  // use.
+  Task<Result<void>> drop_all(ApplianceRecord record);
+
+  // For whatever else is done with states: the pool stays open until release().
+  Task<Result<Pool*>> acquire(const ApplianceRecord& record);
+  Task<void> release(Pool& pool);
+
+ private:
+  CheckpointLabel new_label(const ApplianceRecord& record, const History& history,
+                            CheckpointReason reason) const;
+  Task<Result<Checkpoint>> checkpoint_in(Pool& pool, const ApplianceRecord& record,
+                                         const NewCheckpoint& wanted);
+  Task<Result<Checkpoint>> rollback_in(Pool& pool, const ApplianceRecord& record,
+                                       const std::string& checkpoint);
+  Task<Result<cache::StateId>> branch_in(Pool& pool, const ApplianceRecord& record,
+                                         const std::string& checkpoint);
+  void tell(const ApplianceRecord& record, Pool& pool);
+
+  Loop& loop_;
+  Registry& registry_;
+  PoolSet& pools_;
+  Exports& exports_;
+  Changed changed_;
+};
+
+}  // namespace rowan::proxy
