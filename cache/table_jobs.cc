@@ -36,8 +36,9 @@ void LoadJob::run() noexcept {
 bool ReserveUse::make_room() {
   if (used_) return false;
   used_ = true;
-  // Another job may have been faster; then there is room already.
-  (void)directory_->remove(layout::reserve);
+  // Another job may have been faster; then there is room already. Synced, as file systems give a
+  // file's blocks back when its removal is committed.
+  if (directory_->remove(layout::reserve)) (void)directory_->sync();
   return true;
 }
 

@@ -193,6 +193,9 @@ void do_data(test::ModelFs& model, const Operation& operation, Outcome& outcome)
   }
   if (object == nullptr) {
     outcome.status = Status::stale;
+  } else if (operation.kind == Kind::commit) {
+    if (object->is_directory()) outcome.status = Status::isdir;
+    else if (object->type != FileType::regular) outcome.status = Status::inval;
   } else if (operation.kind == Kind::access) {
     outcome.access = model.access(operation.user, operation.object);
   } else if (object->type != FileType::symlink) {
@@ -300,7 +303,7 @@ bool agree(const Operation& operation, const Outcome& model, const Outcome& serv
 std::string describe(const Operation& operation) {
   static const char* const names[] = {"lookup", "access", "setattr", "read",    "write",
                                       "create", "mkdir",  "symlink", "mknod",   "remove",
-                                      "rmdir",  "rename", "link",    "readlink"};
+                                      "rmdir",  "rename", "link",    "readlink", "commit"};
   std::string text = names[static_cast<int>(operation.kind)];
   text +=
       " uid " + std::to_string(operation.user.uid) + " object " + std::to_string(operation.object);

@@ -67,27 +67,79 @@ class Simulation {
   }
   int crashes_that_lost = 0;
 
+  // Others take the disk's space away and give it back, also in the middle of an operation, and the
+  // quota comes and goes.
+  void run_scarce(int steps) {
+    world_.on_turn = [this](std::uint64_t turn) {
+      if (turn % 200 == 199) plenty();   // who waits for room shall get it
+      else if (world_.random() % 40 == 0) leave_room();
+      else if (world_.random() % 80 == 0) plenty();
+    };
+    for (int i = 0; i < steps; ++i) {
+      world_.set_quota(world_.random() % 3 == 0 ? 1 + world_.random() % 60'000 : 0);
+      scarce_ = limited_;
+      const std::uint64_t pick = world_.random() % 100;
+      if (pick < 80) one();
+      else if (pick < 88) several(false);
+      else if (pick < 94) crash_full();
+      else compare();
+    }
+    world_.on_turn = nullptr;
+    plenty();
+    world_.set_quota(0);
+    scarce_ = false;
+    for (int i = 0; i < 20; ++i) one();   // everything goes on
+    compare();
+  }
+  std::map<Operation::Kind, int> refused;   // for want of space
+
  private:
+  void crash_full() {
+    crash();
+    limited_ = false;
+  }
+
+  void leave_room() {
+    world_.leave_room(world_.random() % 100'000);
+    limited_ = scarce_ = true;
+  }
+  void plenty() {
+    world_.plenty();
+    limited_ = false;
+  }
+
+  // The image did not answer in time, or there is no space: nothing has happened.
+  static bool refuses(Status status) {
+    return status == Status::jukebox || status == Status::nospc || status == Status::dquot;
+  }
+
   void one() {
     Operation operation = random_operation(world_);
     std::vector<Outcome> outcomes;
     world_.run({operation}, outcomes);
     const Outcome& seen = outcomes[0];
     INFO(describe(operation));
-    // The image did not answer in time: nothing has happened.
-    if (seen.status == Status::jukebox) return;
+    if (seen.status == Status::nospc) REQUIRE(scarce_);
+    if (seen.status == Status::nospc || seen.status == Status::dquot) {
+      REQUIRE(changes_names_or_data(operation));
+      ++refused[operation.kind];
+    }
+    if (refuses(seen.status)) return;
+    if (seen.verifier != nfs3::Verifier()) REQUIRE(seen.verifier == world_.write_verifier());
     ModelFs before = world_.model;
     Outcome expected = do_to_model(world_.model, operation);
     INFO("expected " << nfs3::to_string(expected.status) << ", got "
                      << nfs3::to_string(seen.status));
     REQUIRE(agree(operation, expected, seen, world_.handles));
     bind(operation, seen);
-    note(operation, before);
+    if (seen.status == Status::ok) note(operation, before);
   }
 
   // What a power cut may leave: the state after the last stable change, or after any later
   // operation.
   void note(const Operation& operation, const ModelFs& before) {
+    if (operation.kind == Operation::Kind::commit && !async_)
+      durable_.erase(durable_.begin(), durable_.end() - 1);
     std::map<std::string, ModelId> ids;
     if (dump_model(before, ids) == dump_model(world_.model, ids)) return;
     bool data = operation.kind == Operation::Kind::write;
@@ -168,7 +220,7 @@ class Simulation {
       const bool lost = (fate.lost >> i & 1) != 0, shown = (fate.shown >> i & 1) != 0;
       if (lost && outcome.replied) return std::nullopt;
       if (shown) do_to_model(seen, operations[i]);
-      if (lost || (outcome.replied && outcome.status == Status::jukebox)) continue;
+      if (lost || (outcome.replied && refuses(outcome.status))) continue;
       const ModelFs before = kept;
       const bool explained = explains(kept, operations[i], outcome);
       const bool explained_by_lost = explains(seen, operations[i], outcome);
@@ -196,7 +248,8 @@ class Simulation {
   static bool changes_names_or_data(const Operation& operation) {
     using Kind = Operation::Kind;
     return operation.kind != Kind::lookup && operation.kind != Kind::access &&
-           operation.kind != Kind::read && operation.kind != Kind::readlink;
+           operation.kind != Kind::read && operation.kind != Kind::readlink &&
+           operation.kind != Kind::commit;
   }
 
   // Learns the handles of objects whose creation nobody was told of.
@@ -218,7 +271,7 @@ class Simulation {
     sync.set.mode = world_.model.find(test::model_root)->mode;
     std::vector<Outcome> outcomes;
     do world_.run({sync}, outcomes);
-    while (outcomes[0].status == Status::jukebox);
+    while (refuses(outcomes[0].status));
     REQUIRE(outcomes[0].status == Status::ok);
   }
 
@@ -270,6 +323,7 @@ class Simulation {
 
   World world_;
   bool async_;
+  bool limited_ = false, scarce_ = false;   // the disk now, and at some moment of the operation
   std::vector<Kept> durable_;
 };
 
@@ -302,4 +356,19 @@ TEST_CASE("with async durability a power cut leaves a first part of what was ack
     crashes_that_lost += simulation.crashes_that_lost;
   }
   CHECK(crashes_that_lost > 0);
+}
+
+TEST_CASE("a disk that fills and empties refuses whole operations, and a quota too") {
+  std::map<Operation::Kind, int> refused;
+  for (const std::uint64_t seed : test::seeds(50)) {
+    INFO("again with ROWAN_SIM_SEED=" << seed);
+    Simulation simulation(seed, disk_stores(seed));
+    simulation.run_scarce(120);
+    for (const auto& [kind, times] : simulation.refused) refused[kind] += times;
+  }
+  using Kind = Operation::Kind;
+  for (const Kind kind : {Kind::write, Kind::create, Kind::mkdir, Kind::symlink, Kind::setattr}) {
+    INFO(static_cast<int>(kind));
+    CHECK(refused[kind] > 0);
+  }
 }

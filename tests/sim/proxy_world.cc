@@ -27,8 +27,10 @@ class MemoryStores final : public StoreMaker {
     kept_ = static_cast<test::MemoryStore&>(running).crash(random() % 4);
   }
   std::unique_ptr<cache::Store> reopen() override { return std::move(kept_); }
+  test::SimDisk& disk() override { return unused_; }
 
  private:
+  test::SimDisk unused_;
   test::MemoryStoreOptions options_;
   std::unique_ptr<test::MemoryStore> kept_;
 };
@@ -54,6 +56,7 @@ class DiskStores final : public StoreMaker {
     use_disk();
     return open(cache::Store::open(*directory_, options_));
   }
+  test::SimDisk& disk() override { return disk_; }
 
  private:
   void use_disk() {
@@ -170,6 +173,7 @@ void World::start(std::unique_ptr<cache::Store> store) {
 
 // The old life ends without anybody hearing of it; what cut_power() kept is opened.
 void World::reboot() {
+  plenty();
   std::unique_ptr<proxy::Appliance> old = exports_.remove(settings_.id);
   static_cast<void>(test::run_task(loop_, disk_, old->close()));
   old.reset();
@@ -177,18 +181,26 @@ void World::reboot() {
 }
 
 void World::crash() {
-  stores_->cut_power(exports_.all().front()->store(), random);
+  stores_->cut_power(store(), random);
   reboot();
 }
 
-nfs3::Verifier World::write_verifier() const {
-  return exports_.all().front()->store().write_verifier();
+nfs3::Verifier World::write_verifier() const { return store().write_verifier(); }
+
+void World::leave_room(std::uint64_t bytes) {
+  stores_->disk().limit(stores_->disk().used_bytes() + bytes);
 }
+void World::plenty() { stores_->disk().limit(0); }
+void World::set_quota(std::uint64_t bytes) {
+  settings_.quota_bytes = bytes == 0 ? 0 : store().usage().data_bytes + bytes;
+  exports_.all().front()->update(settings_);
+}
+bool World::stalled() const { return store().stalled().has_value(); }
 
 void World::turn() { step(); }
 
-cache::Ticket World::applied() const { return exports_.all().front()->store().applied(); }
-cache::Ticket World::durable() const { return exports_.all().front()->store().durable(); }
+cache::Ticket World::applied() const { return store().applied(); }
+cache::Ticket World::durable() const { return store().durable(); }
 
 // One thing that can happen next. False: nothing can.
 bool World::step() {
@@ -209,17 +221,19 @@ void World::run(const std::vector<Operation>& operations, std::vector<Outcome>& 
   bool cut = false;
   std::vector<Outcome> known;
   const bool lags = settings_.durability == proxy::Durability::async;
-  while (!(lags && group.running() == 0) && step()) {
+  for (std::uint64_t turn = 0; !(lags && group.running() == 0); ++turn) {
+    if (on_turn) on_turn(turn);
+    if (!step()) break;
     if (stop == nullptr || cut || !stop()) continue;
     cut = true;
     known = outcomes;
-    stores_->cut_power(exports_.all().front()->store(), random);
+    stores_->cut_power(store(), random);
   }
   CHECK_EQ(group.running(), 0u);
   if (stop == nullptr) return;
   if (!cut) {
     known = outcomes;
-    stores_->cut_power(exports_.all().front()->store(), random);
+    stores_->cut_power(store(), random);
   }
   outcomes = known;
   reboot();
@@ -304,7 +318,13 @@ Task<void> World::perform_data(const CallContext& context, const Operation& oper
     nfs3::WriteArgs args{object, operation.offset, count, operation.stable, data};
     nfs3::WriteRes res = co_await service_.write(context, args);
     outcome.status = res.status;
+    outcome.verifier = res.verifier;
     CHECK(res.status != Status::ok || res.count == count);
+  } else if (operation.kind == Kind::commit) {
+    nfs3::CommitArgs args{object, operation.offset, operation.count};
+    nfs3::CommitRes res = co_await service_.commit(context, args);
+    outcome.status = res.status;
+    outcome.verifier = res.verifier;
   } else {
     nfs3::ReadlinkArgs args{object};
     nfs3::ReadlinkRes res = co_await service_.readlink(context, args);

@@ -16,6 +16,7 @@
 #include "tests/support/manual_loop.h"
 #include "tests/support/memory_image.h"
 #include "tests/support/model_fs.h"
+#include "tests/support/sim_disk.h"
 
 namespace rowan::sim {
 
@@ -29,6 +30,7 @@ class StoreMaker {
   // What a machine that loses power at this moment keeps of `running`, to be opened later.
   virtual void cut_power(cache::Store& running, Random& random) = 0;
   virtual std::unique_ptr<cache::Store> reopen() = 0;
+  virtual test::SimDisk& disk() = 0;
 };
 std::unique_ptr<StoreMaker> memory_stores(std::uint64_t seed);
 std::unique_ptr<StoreMaker> disk_stores(std::uint64_t seed);
@@ -48,7 +50,8 @@ struct Operation {
     rmdir,
     rename,
     link,
-    readlink
+    readlink,
+    commit
   };
   Kind kind = Kind::lookup;
   test::ModelUser user;
@@ -71,6 +74,7 @@ struct Outcome {
   std::uint32_t access = 0;
   test::ModelId found = 0;  // of the model's lookup
   std::optional<nfs3::Handle> handle;
+  nfs3::Verifier verifier{};  // write, commit
   bool replied = false;
 };
 // Same answer, as far as both say it.
@@ -95,8 +99,16 @@ class World {
   // Path to description, from READDIRPLUS, READ and READLINK as root; and what id each path has.
   std::map<std::string, std::string> dump(std::map<std::string, nfs3::Handle>& by_path);
   nfs3::Verifier write_verifier() const;
+  // What others leave of the disk, beyond what is used now. Until plenty(), or a crash.
+  void leave_room(std::uint64_t bytes);
+  void plenty();
+  void set_quota(std::uint64_t bytes);   // beyond what is redirected now; 0: none
+  bool stalled() const;
   cache::Ticket applied() const;
   cache::Ticket durable() const;
+
+  // Called before each turn of run(), with its number.
+  std::function<void(std::uint64_t)> on_turn;
 
   Random random;
   test::ModelFs model;
@@ -117,6 +129,8 @@ class World {
                       std::map<std::string, nfs3::Handle>& by_path);
   std::string describe_object(const nfs3::DirEntry& entry);
   bool step();
+
+  cache::Store& store() const { return exports_.all().front()->store(); }
 
   std::unique_ptr<StoreMaker> stores_;
   proxy::ApplianceSettings settings_ = test::plain_settings();
