@@ -25,6 +25,8 @@ class Stage:
     only: list = None  # names of tests; None: all of the suites
     patience: int = 1  # multiplies the tests' time limits
     parallel: int = 2  # tests at a time
+    seeds: int = None  # of each simulation; None: as few as each finds enough
+    asked: bool = False  # runs only if it is named
 
 
 STAGES = [
@@ -34,7 +36,9 @@ STAGES = [
     Stage("tsan", "build-tsan", ["unit", "sim"], only=THREADED, patience=6, setup=[
         "-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"]),
     Stage("e2e", "build", ["e2e"], parallel=1),
+    Stage("nightly", "build", ["seeds"], patience=100, seeds=1000, asked=True),
 ]
+ASKED = [stage.name for stage in STAGES if stage.asked]
 
 
 class Tally:
@@ -145,6 +149,13 @@ def test_command(stage, names):
             "--timeout-multiplier", str(stage.patience), *suites, *names]
 
 
+def test_environment(stage):
+    """Of the test programs: ROWAN_SIM_SEEDS from outside counts more than the stage's."""
+    if stage.seeds is None:
+        return dict(os.environ)
+    return {"ROWAN_SIM_SEEDS": str(stage.seeds), **os.environ}
+
+
 def run_tests(stage, tests, tally):
     base = f"check-{stage.name}"
     log = os.path.join(TOP, stage.directory, "meson-logs", base + ".json")
@@ -152,7 +163,8 @@ def run_tests(stage, tests, tally):
         os.unlink(log)
     argv = test_command(stage, [name for name, _ in tests])
     with open(os.path.join(TOP, stage.directory, base + ".out"), "wb") as out:
-        subprocess.run(argv, cwd=TOP, stdout=out, stderr=subprocess.STDOUT, check=False)
+        subprocess.run(argv, cwd=TOP, stdout=out, stderr=subprocess.STDOUT, check=False,
+                       env=test_environment(stage))
     if not os.path.exists(log):
         tally.failed += 1
         say(f"meson test wrote no log; see {stage.directory}/{base}.out")
@@ -206,7 +218,7 @@ def main(wanted):
     started, whole = time.monotonic(), Tally()
     runs = [("tidy", run_tidy)] + [(s.name, lambda s=s: run_stage(s)) for s in STAGES]
     for name, run in runs:
-        if wanted and name not in wanted:
+        if name not in wanted if wanted else name in ASKED:
             continue
         part = run()
         whole.passed += part.passed

@@ -313,7 +313,7 @@ TEST_CASE("a power cut at any step of a removal in the background neither loses 
     if (!world.problem.empty()) FAIL("seed " << seed << ": " << world.problem);
     interrupted += world.interrupted;
   }
-  CHECK(interrupted > 0);
+  if (test::many_seeds()) CHECK(interrupted > 0);
 }
 
 TEST_CASE("a cut below what a purge in the background has already looked at is purged as well") {

@@ -17,4 +17,7 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t normal) {
   return all;
 }
 
+// True if enough seeds run that something rare must have come up in one of them.
+inline bool many_seeds() { return seeds(50).size() >= 50; }
+
 }  // namespace rowan::test

@@ -66,4 +66,7 @@ class Words(unittest.TestCase):
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop()
-    unittest.main()
+    program = unittest.main(exit=False)
+    bad = len(program.result.failures) + len(program.result.errors)
+    print(f"{program.result.testsRun - bad} passed, {bad} failed")
+    sys.exit(bool(bad))

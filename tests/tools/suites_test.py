@@ -3,6 +3,7 @@
 import os
 import sys
 import unittest
+import unittest.mock
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tools"))
@@ -59,6 +60,40 @@ class Counting(unittest.TestCase):
         stage = suites.Stage("asan", "build-asan", ["unit", "sim"])
         command = suites.test_command(stage, ["source"])
         self.assertEqual(command[-5:], ["--suite", "unit", "--suite", "sim", "source"])
+
+    def test_the_nightly_stage_runs_the_simulations_with_many_seeds_and_only_if_named(self):
+        nightly = [stage for stage in suites.STAGES if stage.name == "nightly"][0]
+        self.assertEqual(suites.ASKED, ["nightly"])
+        with unittest.mock.patch.dict(os.environ, clear=True):
+            self.assertEqual(suites.test_environment(nightly)["ROWAN_SIM_SEEDS"], "1000")
+            self.assertNotIn("ROWAN_SIM_SEEDS", suites.test_environment(suites.STAGES[0]))
+            os.environ["ROWAN_SIM_SEEDS"] = "7"
+            self.assertEqual(suites.test_environment(nightly)["ROWAN_SIM_SEEDS"], "7")
+        for wanted, runs in [([], False), (["plain"], False), (["nightly"], True)]:
+            ran = []
+            with unittest.mock.patch.object(suites, "run_tidy", suites.Tally), \
+                    unittest.mock.patch.object(
+                        suites, "run_stage",
+                        lambda stage, ran=ran: ran.append(stage.name) or suites.Tally()), \
+                    unittest.mock.patch.object(suites, "say", lambda text: None):
+                suites.main(wanted)
+            self.assertEqual("nightly" in ran, runs)
+
+    def test_every_program_with_seeds_is_in_the_nightly_suite(self):
+        for folder, _, names in os.walk(os.path.join(TOP, "tests")):
+            for name in names:
+                if not name.endswith("_test.cc"):
+                    continue
+                with open(os.path.join(folder, name), encoding="utf-8") as source:
+                    seeded = "support/seeds.h" in source.read()
+                if not seeded:
+                    continue
+                with open(os.path.join(folder, "meson.build"), encoding="utf-8") as build:
+                    tests = build.read().split("test(")
+                built = [text for text in tests if f"'{name}'" in text]
+                # The program may have a variable of its own, above its test.
+                at = tests.index(built[0])
+                self.assertIn("'seeds'", built[0] + "".join(tests[at + 1:at + 2]), name)
 
 
 if __name__ == "__main__":
