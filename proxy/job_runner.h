@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <coroutine>
 #include <cstdint>
 #include <memory>
@@ -24,6 +25,8 @@ namespace rowan::proxy {
 // cache is too small for the question, or that the engine never gets satisfied.
 inline constexpr std::uint32_t max_loads_per_answer = 10'000;
 
+inline constexpr Duration stall_retry = std::chrono::seconds(1);
+
 template <class Engine>
 class JobRunner {
  public:
@@ -33,7 +36,10 @@ class JobRunner {
   JobRunner(const JobRunner&) = delete;
   JobRunner& operator=(const JobRunner&) = delete;
   // drain() first: a job that is out refers to the runner.
-  ~JobRunner() { CHECK(idle()); }
+  ~JobRunner() {
+    CHECK(idle());
+    loop_.cancel(retry_timer_);
+  }
 
   // Hands out, at the end of this turn of the loop, whatever the engine has to do; so that the
   // changes of one turn share a job. Call it after everything that may have given the engine work.
@@ -48,7 +54,8 @@ class JobRunner {
   }
 
   // Completes once the disk has `ticket`, or with the engine's failure. Concurrent callers share
-  // one sync.
+  // one sync. While the engine is stalled (a full disk, too few descriptors) they wait, and it is
+  // asked again every `stall_retry`.
   Task<Result<void>> durable(std::uint64_t ticket) {
     if (engine_.durable() < ticket && !engine_.failure()) {
       engine_.want_durable(ticket);
@@ -150,6 +157,28 @@ class JobRunner {
   void hand_out() {
     while (std::unique_ptr<Job> job = engine_.next_job()) submit(std::move(job), nullptr);
     wake_durable();
+    if (in_flight_ == 0 && retry_timer_ == 0 && stalled()) {
+      retry_timer_ = loop_.call_after(stall_retry, [this] { retry(); });
+    }
+  }
+
+  // With no job out, an engine for which somebody waits waits itself.
+  bool stalled() const {
+    if constexpr (requires { engine_.stalled(); }) {
+      if (engine_.stalled()) return true;
+    }
+    return !ticket_waiters_.empty();
+  }
+
+  // Nobody tells when others have freed what was missing: only another attempt does.
+  void retry() {
+    retry_timer_ = 0;
+    if constexpr (requires { engine_.durable(); }) {
+      std::uint64_t wanted = 0;
+      for (const TicketWaiter& waiting : ticket_waiters_) wanted = std::max(wanted, waiting.ticket);
+      engine_.want_durable(wanted);
+    }
+    pump();
   }
 
   void submit(std::unique_ptr<Job> job, std::coroutine_handle<> waiter) {
@@ -192,6 +221,7 @@ class JobRunner {
   Engine& engine_;
   std::size_t in_flight_ = 0;
   bool pump_scheduled_ = false;
+  Loop::TimerId retry_timer_ = 0;
   std::vector<TicketWaiter> ticket_waiters_;
   std::vector<std::coroutine_handle<>> completion_waiters_;
   std::vector<std::coroutine_handle<>> drainers_;
