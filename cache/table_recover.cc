@@ -93,8 +93,10 @@ Result<void> scan_headers(const File& file, std::uint32_t block, See see) {
 
 class Recovery {
  public:
-  Recovery(Directory& directory, const Superblock& superblock, StateSet& states)
-      : directory_(directory), superblock_(superblock), states_(states) {
+  // `lost`: null if damage is to be an error.
+  Recovery(Directory& directory, const Superblock& superblock, StateSet& states,
+           LostBatches* lost)
+      : directory_(directory), superblock_(superblock), states_(states), lost_(lost) {
     next_ = {superblock.epoch, superblock.replay, superblock.merged_through + 1};
   }
 
@@ -164,12 +166,44 @@ class Recovery {
   Result<void> check_end() {
     TRY_VOID(look_for_vouchers());
     if (vouched_ < next_.first) return {};
+    if (lost_ != nullptr) return note_lost();
     return Error(Errc::corrupt, directory_.path() + "/" + place(next_.at.segment, next_.at.block) +
                                     ": the journal ends before batch " +
                                     std::to_string(next_.first) + ", but batches up to " +
                                     std::to_string(vouched_) +
                                     " were durable; what follows there, or " + later_segment() +
                                     ", is damaged or missing: restore it");
+  }
+
+  Result<void> note_lost() {
+    lost_->first = next_.first;
+    lost_->through = vouched_;
+    lost_->place = place(next_.at.segment, next_.at.block);
+    for (const std::uint32_t segment : existing_) {
+      if (segment < next_.at.segment) continue;
+      TRY(File * opened, file(segment));
+      auto see = [&](const GroupHeader& header, std::uint32_t) {
+        if (header.epoch == superblock_.epoch && header.first_ticket > next_.first && !header.copy)
+          take_lost_keys(*opened, header);
+        return false;
+      };
+      TRY_VOID(scan_headers(*opened, segment == next_.at.segment ? next_.at.block : 0, see));
+    }
+    return {};
+  }
+
+  void take_lost_keys(const File& segment, const GroupHeader& header) {
+    lost_->through = std::max(lost_->through, header.last_ticket);
+    const ExpectedGroup itself{header.epoch, {header.segment, header.block, header.previous},
+                               header.first_ticket};
+    auto group = read_group(segment, itself);
+    if (!group) return;
+    EditReader reader(group->edits);
+    while (!reader.at_end()) {
+      auto edit = reader.next();
+      if (!edit) return;
+      if (!edit->key.empty()) lost_->keys.push_back(std::move(edit->key));
+    }
   }
 
   // Where the journal may have gone on, if not in the same segment.
@@ -236,6 +270,7 @@ class Recovery {
   Directory& directory_;
   const Superblock& superblock_;
   StateSet& states_;
+  LostBatches* lost_;
   std::vector<std::uint32_t> existing_;  // ascending: list() is sorted and names have fixed width
   std::map<std::uint32_t, std::unique_ptr<File>> files_;
   std::vector<FoundGroup> groups_;
@@ -247,7 +282,12 @@ class Recovery {
 
 Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock,
                                   StateSet& states) {
-  return Recovery(directory, superblock, states).run();
+  return Recovery(directory, superblock, states, nullptr).run();
+}
+
+Result<Recovered> recover_what_is_left(Directory& directory, const Superblock& superblock,
+                                       StateSet& states, LostBatches& lost) {
+  return Recovery(directory, superblock, states, &lost).run();
 }
 
 Result<FoundGroup> read_group(const File& segment, const ExpectedGroup& expected) {

@@ -52,4 +52,13 @@ struct Recovered {
 Result<Recovered> recover_journal(Directory& directory, const Superblock& superblock,
                                   StateSet& states);
 
+// For repairs: the journal ends where it cannot be read, and this is what is behind that place.
+struct LostBatches {
+  Ticket first = 0, through = 0;        // both 0: nothing is
+  std::string place;
+  std::vector<std::string> keys;        // that the readable ones of them changed; with repetitions
+};
+Result<Recovered> recover_what_is_left(Directory& directory, const Superblock& superblock,
+                                       StateSet& states, LostBatches& lost);
+
 }  // namespace rowan::cache

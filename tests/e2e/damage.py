@@ -142,7 +142,7 @@ def run(story):
         rowan, backup, whole = prepare(story, end)
         paths = store_files(whole)
         if end is Rowan.kill:
-            # After a crash nothing vouches for the end of the journal (cache/FORMAT.md, 7).
+            # After a crash nothing vouches for the journal's end (cache/FORMAT.md, "weaknesses").
             paths.remove(max(path for path in paths if "/segment-" in path))
         inflict_all(story, rowan, backup, whole, paths)
 
