@@ -9,8 +9,9 @@
 
 #include "rpc/base/check.h"
 
-// Entries live in one vector and are chained twice: by hash of their key, and, once done, from
-// oldest to newest. So remembering a call costs no allocation but the pooled buffer of its reply.
+// Entries live in one vector and are chained: by hash of their key, and, once done, from oldest to
+// newest, all and those of each client. So remembering a call of a client that is known costs no
+// allocation but the pooled buffer of its reply.
 
 namespace rowan::rpc {
 namespace {
@@ -51,11 +52,16 @@ CallKey call_key(const CallContext& context, nfs3::Procedure procedure, ByteView
   return key;
 }
 
+std::size_t ReplyCache::AddressHash::operator()(const Address& address) const noexcept {
+  return XXH3_64bits_withSeed(address.data(), address.size(), secret);
+}
+
 ReplyCache::ReplyCache(Loop& loop, ReplyCacheLimits limits)
     : loop_(&loop),
       limits_(limits),
       secret_(std::random_device()()),
-      buckets_(std::bit_ceil(limits.entries + 1), none) {
+      buckets_(std::bit_ceil(limits.entries + 1), none),
+      clients_(0, AddressHash{secret_}) {
   CHECK_LT(limits.entries, std::size_t{none});
 }
 
@@ -67,7 +73,7 @@ ReplyCache::Arrival ReplyCache::arrive(const CallKey& key, MonotonicTime now) {
     ++(done ? counters_.repeated : counters_.joined);
     return {done ? State::done : State::in_progress, known};
   }
-  if (used_ >= limits_.entries && !evict_oldest()) {
+  if (used_ >= limits_.entries && !make_room_for(key.ip)) {
     ++counters_.unremembered;
     return {};
   }
@@ -79,6 +85,7 @@ ReplyCache::Arrival ReplyCache::arrive(const CallKey& key, MonotonicTime now) {
     free_ = entries_[ticket].next_in_bucket;
   }
   ++used_;
+  ++clients_[key.ip].entries;
   Ticket& bucket = bucket_of(key);
   entries_[ticket].key = key;
   entries_[ticket].next_in_bucket = std::exchange(bucket, ticket);
@@ -98,11 +105,12 @@ void ReplyCache::finish(Ticket ticket, ByteView reply, bool keep, MonotonicTime 
   }
   entry.reply = Buffer::copy_of(reply);
   bytes_ += entry.reply.capacity();
+  const Address client = entry.key.ip;
   if (keep) {
-    entry.older = std::exchange(newest_, ticket);
-    (entry.older == none ? oldest_ : entries_[entry.older].newer) = ticket;
+    append_to(done_, &Entry::older, &Entry::newer, ticket);
+    append_to(clients_[client].done, &Entry::clients_older, &Entry::clients_newer, ticket);
   }
-  while (bytes_ > limits_.bytes && evict_oldest()) {}
+  while (bytes_ > limits_.bytes && make_room_for(client)) {}
 }
 
 Signal& ReplyCache::join(Ticket ticket) {
@@ -137,20 +145,43 @@ ReplyCache::Ticket ReplyCache::find(const CallKey& key) {
 }
 
 void ReplyCache::expire(MonotonicTime now) {
-  while (oldest_ != none && now - entries_[oldest_].done_at >= limits_.keep) {
-    if (!evict_oldest()) return;
+  while (done_.oldest != none && now - entries_[done_.oldest].done_at >= limits_.keep) {
+    if (!evict(done_.oldest)) return;
   }
+}
+
+bool ReplyCache::make_room_for(const Address& client) {
+  const auto known = clients_.find(client);
+  const bool has_its_share =
+      known != clients_.end() && known->second.entries * clients_.size() >= used_;
+  if (has_its_share && evict(known->second.done.oldest)) return true;
+  return evict(done_.oldest);
 }
 
 // False if there is none, or those who joined it have not read its reply yet (they do within one
 // turn of the loop, so an entry in their hands delays eviction by no more than that).
-bool ReplyCache::evict_oldest() {
-  Ticket ticket = oldest_;
+bool ReplyCache::evict(Ticket ticket) {
   if (ticket == none || entries_[ticket].joined != 0) return false;
-  take_from_done(ticket);
+  take_from(done_, &Entry::older, &Entry::newer, ticket);
+  Chain& of_client = clients_[entries_[ticket].key.ip].done;
+  take_from(of_client, &Entry::clients_older, &Entry::clients_newer, ticket);
   take_from_bucket(ticket);
   release(ticket);
   return true;
+}
+
+void ReplyCache::append_to(Chain& chain, Ticket Entry::*older, Ticket Entry::*newer,
+                           Ticket ticket) {
+  entries_[ticket].*older = std::exchange(chain.newest, ticket);
+  const Ticket before = entries_[ticket].*older;
+  (before == none ? chain.oldest : entries_[before].*newer) = ticket;
+}
+
+void ReplyCache::take_from(Chain& chain, Ticket Entry::*older, Ticket Entry::*newer,
+                           Ticket ticket) {
+  const Ticket before = entries_[ticket].*older, after = entries_[ticket].*newer;
+  (before == none ? chain.oldest : entries_[before].*newer) = after;
+  (after == none ? chain.newest : entries_[after].*older) = before;
 }
 
 void ReplyCache::take_from_bucket(Ticket ticket) {
@@ -159,15 +190,11 @@ void ReplyCache::take_from_bucket(Ticket ticket) {
   *at = entries_[ticket].next_in_bucket;
 }
 
-void ReplyCache::take_from_done(Ticket ticket) {
-  Entry& entry = entries_[ticket];
-  (entry.older == none ? oldest_ : entries_[entry.older].newer) = entry.newer;
-  (entry.newer == none ? newest_ : entries_[entry.newer].older) = entry.older;
-}
-
 void ReplyCache::release(Ticket ticket) {
   Entry& entry = entries_[ticket];
   bytes_ -= entry.reply.capacity();
+  const auto client = clients_.find(entry.key.ip);
+  if (--client->second.entries == 0) clients_.erase(client);
   entry = Entry();
   entry.next_in_bucket = std::exchange(free_, ticket);
   --used_;

@@ -1,6 +1,7 @@
 // The duplicate request cache: a call that must not be done twice is done once, and whoever sends
-// it again gets the first reply. Bounded by entries, bytes and age; time is passed in. Belongs to
-// one strand.
+// it again gets the first reply. Bounded by entries, bytes and age; time is passed in. A client
+// that holds its share of the entries or more makes room by its own oldest: however much it asks,
+// other clients' replies stay for their time. Belongs to one strand.
 //
 //   arrive() -> fresh:        do the call, then finish()
 //               in_progress:  join(), wait for the signal, read reply(), leave()
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <type_traits>
+#include <unordered_map>
 #include <vector>
 
 #include "rpc/base/buffer.h"
@@ -104,16 +106,32 @@ class ReplyCache {
     std::uint32_t joined = 0;
     Ticket next_in_bucket = none;  // or the next free entry
     Ticket older = none, newer = none;  // among those done
+    Ticket clients_older = none, clients_newer = none;  // among those of the same client
     bool done = false;
     bool forgotten = false;  // out of its bucket, waits for leave()
+  };
+
+  struct Chain {  // of entries that are done and kept
+    Ticket oldest = none, newest = none;
+  };
+  using Address = std::array<std::byte, 16>;
+  struct Client {
+    std::size_t entries = 0;  // those in progress included
+    Chain done;
+  };
+  struct AddressHash {
+    std::uint64_t secret;
+    std::size_t operator()(const Address& address) const noexcept;
   };
 
   Ticket& bucket_of(const CallKey& key);
   Ticket find(const CallKey& key);
   void expire(MonotonicTime now);
-  bool evict_oldest();
+  bool make_room_for(const Address& client);
+  bool evict(Ticket ticket);
+  void append_to(Chain& chain, Ticket Entry::*older, Ticket Entry::*newer, Ticket ticket);
+  void take_from(Chain& chain, Ticket Entry::*older, Ticket Entry::*newer, Ticket ticket);
   void take_from_bucket(Ticket ticket);
-  void take_from_done(Ticket ticket);
   void release(Ticket ticket);
 
   Loop* loop_;
@@ -122,7 +140,8 @@ class ReplyCache {
   std::vector<Ticket> buckets_;
   std::vector<Entry> entries_;
   Ticket free_ = none;
-  Ticket oldest_ = none, newest_ = none;
+  Chain done_;
+  std::unordered_map<Address, Client, AddressHash> clients_;  // that have an entry
   std::size_t used_ = 0;
   std::size_t bytes_ = 0;
   Counters counters_;

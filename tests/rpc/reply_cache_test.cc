@@ -246,6 +246,99 @@ TEST_CASE("random use agrees with a plain list") {
   }
 }
 
+CallKey key_from(std::uint32_t client, std::uint32_t xid) {
+  CallContext context = caller(xid);
+  store_be(context.peer.ip.data() + 12, client);
+  return call_key(context, Procedure::create, as_bytes(std::string_view("arguments")));
+}
+
+TEST_CASE("a client that floods evicts its own replies, not those of others") {
+  ManualLoop loop;
+  constexpr std::size_t most = 64;
+  ReplyCache cache(loop, {.entries = most, .bytes = most * 256, .keep = std::chrono::hours(1)});
+  auto done = [&](std::uint32_t client, std::uint32_t xid) {
+    const auto call = cache.arrive(key_from(client, xid), at(0));
+    REQUIRE(call.state == State::fresh);
+    cache.finish(call.ticket, as_bytes("reply"), true, at(0));
+  };
+  // One that is at work, one that floods, and a third that has calls in progress all the time.
+  for (std::uint32_t xid = 0; xid < 10; ++xid) done(1, xid);
+  std::vector<ReplyCache::Ticket> running;
+  for (std::uint32_t xid = 0; xid < 5; ++xid)
+    running.push_back(cache.arrive(key_from(3, xid), at(0)).ticket);
+  for (std::uint32_t xid = 0; xid < 100'000; ++xid) {
+    done(2, xid);
+    REQUIRE(cache.size() <= most);
+    REQUIRE(cache.bytes() <= most * 256);
+  }
+  for (std::uint32_t xid = 0; xid < 10; ++xid)
+    CHECK(cache.arrive(key_from(1, xid), at(0)).state == State::done);
+  for (std::uint32_t xid = 0; xid < 5; ++xid) {
+    CHECK(cache.arrive(key_from(3, xid), at(0)).state == State::in_progress);
+    cache.finish(running[xid], as_bytes("at last"), true, at(0));
+    const auto again = cache.arrive(key_from(3, xid), at(0));
+    REQUIRE(again.state == State::done);
+    CHECK(as_text(cache.reply(again.ticket)) == "at last");
+  }
+  CHECK(cache.arrive(key_from(2, 99'999), at(0)).state == State::done);
+  CHECK(cache.arrive(key_from(2, 99'900), at(0)).state == State::fresh);
+}
+
+TEST_CASE("a newcomer gets room from who has most, and all goes by age") {
+  ManualLoop loop;
+  ReplyCache cache(loop, {.entries = 16, .keep = std::chrono::seconds(10)});
+  for (std::uint32_t client = 1; client <= 20; ++client) {
+    for (std::uint32_t xid = 0; xid < 30; ++xid) {
+      const auto call = cache.arrive(key_from(client, xid), at(0));
+      REQUIRE(call.state == State::fresh);
+      cache.finish(call.ticket, as_bytes("x"), true, at(0));
+      REQUIRE(cache.arrive(key_from(client, xid), at(0)).state == State::done);
+    }
+  }
+  CHECK(cache.size() == 16);
+  CHECK(cache.arrive(key_from(1, 0), at(10)).state == State::fresh);
+  CHECK(cache.size() == 1);
+}
+
+// With other clients' calls in between, and whoever asks again while the first is in progress.
+TEST_CASE("under a flood of calls no remembered call is done twice at a time") {
+  ManualLoop loop;
+  std::mt19937 random(5);
+  ReplyCache cache(loop, {.entries = 32, .keep = std::chrono::seconds(20)});
+  std::map<std::pair<std::uint32_t, std::uint32_t>, ReplyCache::Ticket> running;
+  TaskGroup group;
+  std::vector<std::string> replies;
+  std::size_t joined = 0, full = 0;
+  for (int step = 0; step < 50'000; ++step) {
+    const std::pair<std::uint32_t, std::uint32_t> call{random() % 5, random() % 30};
+    const auto found = running.find(call);
+    if (found != running.end() && random() % 2 == 0) {
+      cache.finish(found->second, as_bytes("reply"), random() % 3 != 0, at(step / 100));
+      running.erase(found);
+      loop.run();
+      continue;
+    }
+    const auto arrival = cache.arrive(key_from(call.first, call.second), at(step / 100));
+    if (found != running.end()) {
+      REQUIRE(arrival.state == State::in_progress);
+      REQUIRE(arrival.ticket == found->second);
+      group.start(joiner(cache, arrival.ticket, replies));
+      ++joined;
+    } else {
+      REQUIRE(arrival.state != State::in_progress);
+      if (arrival.state == State::fresh) running[call] = arrival.ticket;
+      full += arrival.state == State::full ? 1 : 0;
+    }
+    REQUIRE(cache.size() <= 32);
+  }
+  CHECK(full > 0);
+  CHECK(joined > 1000);
+  for (const auto& [call, ticket] : running) cache.finish(ticket, as_bytes("reply"), true, at(0));
+  loop.run();
+  CHECK(group.running() == 0);
+  CHECK(replies == std::vector<std::string>(joined, "reply"));
+}
+
 TEST_CASE("the procedures that are remembered are those that must not be done twice") {
   int count = 0;
   for (std::uint32_t value = 0; value < nfs3::procedure_count; ++value) {
