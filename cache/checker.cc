@@ -8,12 +8,14 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "cache/digest.h"
 #include "cache/layout.h"
 #include "cache/store_records.h"
+#include "cache/table_mend.h"
 #include "rpc/base/buffer.h"
 
 namespace rowan::cache {
@@ -234,8 +236,7 @@ class StoreCheck {
       const std::uint64_t end = std::uint64_t{extent.data.block} + extent.sums.size();
       const auto segment = table.segments.find(extent.data.segment);
       if (segment == table.segments.end())
-        report(path_of(extents[i].id) + ": " + describe(extent) + ": the file " +
-               layout::segment(extent.data.segment) + " is missing");
+        report_missing(extents[i].id, extent);
       else if (end * data_block_size > segment->second)
         report(path_of(extents[i].id) + ": " + describe(extent) + ": the segment ends before it");
       if (i + 1 == extents.size()) break;
@@ -244,6 +245,15 @@ class StoreCheck {
         report(path_of(extents[i].id) + " and " + path_of(extents[i + 1].id) +
                " share data blocks: " + describe(extent) + "; " + describe(next));
     }
+  }
+
+  // Once, whichever states refer to it.
+  void report_missing(ObjectId id, const StoredExtent& extent) {
+    if (!missing_.emplace(extent.data.segment, extent.data.block).second) return;
+    const bool marked = extent.data.segment == lost_segment;
+    report(path_of(id) + ": " + describe(extent) +
+           (marked ? ": lost; a repair found that out"
+                   : ": the file " + layout::segment(extent.data.segment) + " is missing"));
   }
 
   void remember_extent(std::string_view key, std::string_view value) {
@@ -265,7 +275,10 @@ class StoreCheck {
     for (const auto& [id, extent] : all_extents_) {
       if (!file || opened != extent.data.segment) {
         auto next = directory_.open(layout::segment(extent.data.segment), OpenMode::read);
-        if (!next) continue;  // reported by check_places()
+        if (!next) {
+          report_missing(id, extent);
+          continue;
+        }
         file = std::move(*next);
         opened = extent.data.segment;
       }
@@ -297,6 +310,7 @@ class StoreCheck {
   CheckReport report_;
   std::deque<Head> heads_;
   Head* now_ = nullptr;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> missing_;   // segment and block of extents
   std::vector<Owned> all_extents_;   // of all states, for the data's sums
 };
 
