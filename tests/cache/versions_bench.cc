@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -127,9 +128,40 @@ void bench_operations(Bench& bench, std::uint64_t objects) {
               median(rollbacks) * 1e3);
 }
 
+// Of this process; what others do to the machine at the same time counts less than in seconds.
+double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+struct Rate {
+  double per_second = 0, microseconds = 0;   // the latter of the processor, for each
+};
+
+template <class Work>
+Rate rate_of(int count, Work work) {
+  Stopwatch watch;
+  const double before = processor_seconds();
+  work();
+  return {count / watch.seconds(), (processor_seconds() - before) * 1e6 / count};
+}
+
+// New files in one directory, a sync for each 64.
+void create_files(Bench& bench, int creates) {
+  for (int i = 0; i < creates; ++i) {
+    const ObjectId id = bench.head->next_object();
+    Transaction transaction;
+    ObjectRecord record;
+    record.parent = image_root;
+    record.name = "new" + std::to_string(to_number(id));
+    transaction.put_object(id, record);
+    transaction.put_name(image_root, record.name, {id, bench.head->next_sequence()});
+    apply(*bench.head, transaction);
+    if (i % 64 == 0) wait_durable(*bench.family);
+  }
+  wait_durable(*bench.family);
+}
+
 void bench_rates(Bench& bench, std::uint64_t objects, const char* what) {
   std::mt19937_64 random(8);
-  constexpr int reads = 100'000, writes = 20'000;
+  constexpr int reads = 100'000, writes = 20'000, creates = 20'000;
   auto read_all = [&] {
     for (int i = 0; i < reads; ++i) {
       const ObjectId id = id_of(random() % objects);
@@ -137,17 +169,20 @@ void bench_rates(Bench& bench, std::uint64_t objects, const char* what) {
     }
   };
   read_all();
-  Stopwatch reading;
-  read_all();
-  const double read_seconds = reading.seconds();
-  Stopwatch writing;
-  for (int i = 0; i < writes; ++i) {
-    put_object(*bench.head, random() % objects, static_cast<std::uint64_t>(i));
-    if (i % 64 == 0) wait_durable(*bench.family);
-  }
-  wait_durable(*bench.family);
-  std::printf("%s: %8.0f reads per second, %8.0f writes per second (a sync for each 64)\n", what,
-              reads / read_seconds, writes / writing.seconds());
+  const Rate read = rate_of(reads, read_all);
+  const Rate write = rate_of(writes, [&] {
+    for (int i = 0; i < writes; ++i) {
+      put_object(*bench.head, random() % objects, static_cast<std::uint64_t>(i));
+      if (i % 64 == 0) wait_durable(*bench.family);
+    }
+    wait_durable(*bench.family);
+  });
+  const Rate create = rate_of(creates, [&] { create_files(bench, creates); });
+  std::printf("%s:", what);
+  for (const auto& [name, rate] :
+       {std::pair("reads", read), std::pair("writes", write), std::pair("creates", create)})
+    std::printf("  %.0f %s/s (%.2f us of processor)", rate.per_second, name, rate.microseconds);
+  std::printf(", a sync for each 64\n");
 }
 
 void bench_many(Bench& bench, std::uint64_t objects) {
@@ -167,6 +202,27 @@ void bench_many(Bench& bench, std::uint64_t objects) {
   bench.open(false);
   std::printf("open with %zu states: %.1f ms\n", bench.family->states().size(),
               watch.seconds() * 1e3);
+}
+
+// The cost of finding out what each of some checkpoints needs alone.
+void bench_unique(Bench& bench) {
+  std::vector<StateId> checkpoints;
+  for (const StateInfo& info : bench.family->states()) {
+    if (!info.head && checkpoints.size() < 200) checkpoints.push_back(info.id);
+  }
+  Stopwatch watch;
+  std::uint64_t bytes = 0;
+  for (const StateId id : checkpoints) {
+    auto alone = bench.family->unique_bytes(id);
+    while (alone.failed_with(Errc::try_later)) {
+      test::run_jobs(*bench.family);
+      alone = bench.family->unique_bytes(id);
+    }
+    bytes += *alone;
+  }
+  const double count = static_cast<double>(checkpoints.size());
+  std::printf("what a checkpoint needs alone: %.2f ms each (%.0f KB on average)\n",
+              watch.seconds() * 1e3 / count, static_cast<double>(bytes) / count / 1e3);
 }
 
 void bench_drop(Bench& bench) {
@@ -199,6 +255,7 @@ int main(int argc, char** argv) {
     bench_operations(bench, objects);
     if (objects == 100'000 || objects == most) {
       bench_many(bench, objects);
+      bench_unique(bench);
       bench_drop(bench);
     }
     bench.close();
