@@ -12,14 +12,19 @@ from lab.story import tell
 WORKS = ("null", "getattr", "lookup", "access", "readdirplus", "read", "randread", "write",
          "randwrite", "writenew", "create")
 SECONDS = 0.3
+MEGABYTES = 8.38  # overwritten by a quick run of `versions`
+
+
+def program(*arguments):
+    path = os.environ.get("ROWAN_BENCH", "")
+    if not os.access(path, os.X_OK):
+        sandbox.skip(f"no rowan-bench to test: set ROWAN_BENCH (now {path!r})")
+    return subprocess.run([path, *arguments], timeout=240, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False)
 
 
 def bench(*arguments):
-    program = os.environ.get("ROWAN_BENCH", "")
-    if not os.access(program, os.X_OK):
-        sandbox.skip(f"no rowan-bench to test: set ROWAN_BENCH (now {program!r})")
-    return subprocess.run([program, "run", *arguments], timeout=120, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, check=False)
+    return program("run", *arguments)
 
 
 def figures(url, works, *options):
@@ -28,6 +33,43 @@ def figures(url, works, *options):
     if done.returncode:
         raise ValueError(f"rowan-bench ended with {done.returncode}: {done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def versions():
+    """The lines of a quick run of `versions`, by what was measured and of whom."""
+    done = program("versions", "--quick", "--rounds", "2", "--seconds", str(SECONDS), "--json",
+                   "--rowan", os.environ["ROWAN"])
+    if done.returncode:
+        raise ValueError(f"rowan-bench versions ended with {done.returncode}: {done.stderr}")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {(line["work"], line["by"]): line for line in lines}
+
+
+def at(line):
+    """{column: median} of a line."""
+    return {column: figure["median"] for column, figure in line["figures"].items()}
+
+
+def check_versions(story):
+    lines = versions()
+    for work in ("checkpoint", "rollback", "clone"):
+        figures = at(lines[work, "rowan"])
+        story.equal(f"a {work} is timed at both sizes", list(figures), ["1,000", "10,000"])
+        story.check(f"a {work} takes time", all(ms > 0 for ms in figures.values()), str(figures))
+    for work in ("warm 4k random read", "4k random write + COMMIT", "durable create",
+                 "restart of the daemon until a READ is answered"):
+        figures = at(lines[work, "rowan"])
+        story.check(f"{work}: with 1, 10 and 100 checkpoints",
+                    len(figures) == 3 and all(rate > 0 for rate in figures.values()), str(figures))
+        story.check(f"{work} is judged", "reached" in lines[work, "rowan"])
+    space = next(line for (work, by), line in lines.items() if "overwrites" in work
+                 and by == "rowan")
+    plain, kept = at(space).values()
+    story.check("overwritten blocks take space, twice as much once a checkpoint keeps old ones",
+                plain > MEGABYTES and kept > 2 * MEGABYTES, f"{plain} MB, {kept} MB")
+    for (work, by), line in lines.items():
+        story.check(f"{work} of {by}: figures, or why there are none",
+                    bool(line["figures"]) != bool(line.get("not_measured")), str(line))
 
 
 def run(story):
@@ -53,6 +95,8 @@ def run(story):
     story.equal("an unknown work is a usage error", bench(url, "--work", "erase").returncode, 2)
     story.equal("an unknown appliance is a failure",
                 bench(rowan.url("vm9"), "--work", "getattr").returncode, 1)
+    rowan.stop()
+    check_versions(story)
 
 
 tell(run)

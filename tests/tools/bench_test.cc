@@ -1,10 +1,13 @@
 #include <unistd.h>
 
+#include <sstream>
+
 #include "tools/bench/compare.h"
 #include "tools/bench/driver.h"
 #include "tools/bench/histogram.h"
 #include "tools/bench/report.h"
 #include "tools/bench/target.h"
+#include "tools/bench/versions_table.h"
 
 // After the project's headers, whose CHECK gives way to this one.
 #include <catch2/catch.hpp>
@@ -137,6 +140,57 @@ TEST_CASE("a target may be the greatest ratio allowed") {
   CHECK(markdown_row(row).find("≤ 1.10 ✓") != std::string::npos);
   row.rowan = 112;
   CHECK_FALSE(row.reached());
+}
+
+Line rates(std::vector<double> first, std::vector<double> last) {
+  Line line{.work = "write", .by = "rowan", .unit = "calls/s"};
+  line.figures = {{.samples = std::move(first)}, {.samples = std::move(last)}};
+  line.goal = {Goal::Kind::share_of_first, 0.9};
+  return line;
+}
+
+TEST_CASE("two columns are judged round by round, so that drift between rounds does not count") {
+  // Each round lost 5 per cent, though the machine was twice as fast in the last one.
+  auto line = rates({100, 110, 200}, {95, 104.5, 190});
+  REQUIRE(line.judged().has_value());
+  CHECK(*line.judged() == Approx(0.95));
+  CHECK(line.reached());
+  CHECK_FALSE(rates({100, 110, 200}, {89, 97, 170}).reached());
+  CHECK_FALSE(rates({0}, {100}).judged().has_value());
+  line.goal = {Goal::Kind::excess_of_first, 3};
+  CHECK(*line.judged() == Approx(-5.5));
+  CHECK(line.reached());
+  CHECK_FALSE(rates({}, {}).reached());
+}
+
+TEST_CASE("a bound is for the greatest sample of the last column") {
+  Line line{.work = "checkpoint", .by = "rowan", .unit = "ms"};
+  line.figures = {{.samples = {90}}, {.samples = {2, 49, 3}, .with_greatest = true}};
+  line.goal = {Goal::Kind::at_most, 50};
+  CHECK(line.reached());
+  line.figures.back().samples.push_back(51);
+  CHECK_FALSE(line.reached());
+  CHECK(*line.judged() == 51);
+}
+
+TEST_CASE("a table of versions shows its columns, and why a line has no figures") {
+  std::ostringstream out;
+  VersionsTable table(out, false);
+  table.begin("objects", {grouped(1000), grouped(1'000'000)});
+  Line line{.work = "checkpoint", .by = "rowan", .unit = "ms"};
+  line.figures = {{.samples = {1}}, {.samples = {4, 2, 3}, .with_greatest = true}};
+  line.goal = {Goal::Kind::at_most, 50};
+  table.add(line);
+  Line absent{.work = "checkpoint", .by = "btrfs", .unit = "ms"};
+  absent.not_measured = "no loop device";
+  table.add(absent);
+  CHECK(out.str() ==
+        "| objects | by | 1,000 | 1,000,000 | unit | target |\n"
+        "| --- | --- | ---: | ---: | --- | --- |\n"
+        "| checkpoint | rowan | 1.00 | 3.00 (4.00) | ms | ≤ 50.0 ✓ |\n"
+        "| checkpoint (not measured: no loop device) | btrfs | - | - | ms |  |\n");
+  CHECK(grouped(7) == "7");
+  CHECK(grouped(12345) == "12,345");
 }
 
 TEST_CASE("the processor time of a living process is known, of none it is not") {

@@ -41,16 +41,6 @@ void memory_row(Comparison& c, const ChildProcess& rowan, const Lab& lab) {
   if (c.wanted(row.name)) c.print(row);
 }
 
-Result<std::string> sibling(const std::string& given, const char* name) {
-  if (!given.empty()) return given;
-  std::error_code code;
-  auto self = fs::read_symlink("/proc/self/exe", code);
-  for (const auto& folder : {self.parent_path(), self.parent_path().parent_path()}) {
-    if (!code && fs::exists(folder / name)) return (folder / name).string();
-  }
-  return std::string(name);  // from PATH
-}
-
 Result<Programs> find_programs(const CompareOptions& options) {
   TRY(auto rowan, sibling(options.rowan, "rowan"));
   TRY(auto link, sibling(options.link, "rowan-link"));
@@ -83,6 +73,30 @@ Result<void> compare_in(const fs::path& parent, const CompareOptions& options, s
 
 }  // namespace
 
+Result<std::string> sibling(const std::string& given, const char* name) {
+  if (!given.empty()) return given;
+  std::error_code code;
+  auto self = fs::read_symlink("/proc/self/exe", code);
+  for (const auto& folder : {self.parent_path(), self.parent_path().parent_path()}) {
+    if (!code && fs::exists(folder / name)) return (folder / name).string();
+  }
+  return std::string(name);  // from PATH
+}
+
+Result<void> in_work_directory(const std::string& tree, const WorkIn& work) {
+  if (!tree.empty()) return work(fs::weakly_canonical(fs::absolute(tree)));
+  std::string pattern = "/var/tmp/rowan-bench.XXXXXX";
+  if (mkdtemp(pattern.data()) == nullptr)
+    return Error(Errc::io, "cannot make a directory in /var/tmp");
+  auto done = work(pattern);
+  std::error_code code;
+  if (done)
+    fs::remove_all(pattern, code);
+  else
+    std::cerr << "trees, state and logs are kept in " << pattern << "\n";
+  return done;
+}
+
 void define_compare(CLI::App& app, CompareOptions& o) {
   app.add_option("--rowan", o.rowan, "The rowan program (default: beside this one, then PATH)");
   app.add_option("--link", o.link, "The rowan-link program");
@@ -105,19 +119,9 @@ void define_compare(CLI::App& app, CompareOptions& o) {
 
 Result<void> run_compare(const CompareOptions& options, std::ostream& out) {
   TRY_VOID(enter_private_network());
-  if (!options.tree.empty()) {
-    return compare_in(fs::weakly_canonical(fs::absolute(options.tree)), options, out);
-  }
-  std::string pattern = "/var/tmp/rowan-bench.XXXXXX";
-  if (mkdtemp(pattern.data()) == nullptr)
-    return Error(Errc::io, "cannot make a directory in /var/tmp");
-  auto done = compare_in(pattern, options, out);
-  std::error_code code;
-  if (done)
-    fs::remove_all(pattern, code);
-  else
-    std::cerr << "trees, state and logs are kept in " << pattern << "\n";
-  return done;
+  return in_work_directory(options.tree, [&](const fs::path& parent) {
+    return compare_in(parent, options, out);
+  });
 }
 
 }  // namespace rowan::bench

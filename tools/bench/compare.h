@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -46,7 +48,14 @@ struct Row {
 std::string markdown_header();
 std::string markdown_row(const Row& row);
 std::string json_row(const Row& row);
+std::string figure_text(double value);       // three significant digits or more
 double median(std::vector<double> values);  // 0 when empty
+
+// The path given, or the program beside this one, or the name for a search of PATH.
+Result<std::string> sibling(const std::string& given, const char* name);
+// Works in `tree`, which stays; without one, in a new directory, removed after success.
+using WorkIn = std::function<Result<void>(const std::filesystem::path& directory)>;
+Result<void> in_work_directory(const std::string& tree, const WorkIn& work);
 
 Result<void> run_compare(const CompareOptions& options, std::ostream& out);
 

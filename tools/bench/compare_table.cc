@@ -1,20 +1,19 @@
 // The table of a comparison, as Markdown for the README and as JSON lines.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "tools/bench/compare.h"
 
 namespace rowan::bench {
-namespace {
 
-std::string number(double value) {
+std::string figure_text(double value) {
   char text[64];
-  std::snprintf(text, sizeof text, value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value);
+  double size = std::fabs(value);
+  std::snprintf(text, sizeof text, size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : "%.2f", value);
   return text;
 }
-
-}  // namespace
 
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -29,17 +28,19 @@ std::string markdown_header() {
 }
 
 std::string markdown_row(const Row& row) {
-  std::string target =
-      row.target ? (row.at_most ? "≤ " : "≥ ") + number(*row.target) + (row.reached() ? " ✓" : " ✗")
-                 : "";
+  std::string target;
+  if (row.target) {
+    target = (row.at_most ? "≤ " : "≥ ") + figure_text(*row.target) +
+             (row.reached() ? " ✓" : " ✗");
+  }
   std::string cpu;
   if (row.baseline_cpu_us && row.rowan_cpu_us) {
-    cpu = number(*row.baseline_cpu_us) + " / " + number(*row.rowan_cpu_us);
+    cpu = figure_text(*row.baseline_cpu_us) + " / " + figure_text(*row.rowan_cpu_us);
   }
   auto name = row.remark.empty() ? row.name : row.name + " (" + row.remark + ")";
-  return "| " + name + " | " + row.baseline_name + " | " + number(row.baseline) + " | " +
-         number(row.rowan) + " | " + row.unit + " | " + number(row.ratio()) + " | " + target +
-         " | " + cpu + " |\n";
+  return "| " + name + " | " + row.baseline_name + " | " + figure_text(row.baseline) + " | " +
+         figure_text(row.rowan) + " | " + row.unit + " | " + figure_text(row.ratio()) + " | " +
+         target + " | " + cpu + " |\n";
 }
 
 std::string json_row(const Row& row) {

@@ -2,8 +2,6 @@
 
 #include <iostream>
 
-#include "tools/bench/driver.h"
-
 // What makes the figures comparable: one client program, one machine, trees of the same bytes; both
 // servers up for the whole time; runs alternate (A B A B ...) and the median counts; everything
 // that is called warm was read through both servers before; writes end with a COMMIT inside the
@@ -15,29 +13,37 @@ bool in_megabytes(const Plan& plan) { return plan.unit == "MB/s"; }
 
 }  // namespace
 
-// Runs the plan against one side; the rate goes into `figures` when the run counts.
-Result<double> Comparison::once(const Plan& plan, const Side& side, Figures* figures) {
-  LoadOptions load_options;
-  load_options.work = plan.work;
-  load_options.size = plan.size;
-  load_options.tree = shape_;
-  load_options.seed = ++seed_;
-  TRY(auto load, make_load(load_options));
-  RunOptions run;
-  run.connections = plan.connections != 0 ? plan.connections : options_.connections;
-  run.depth = plan.depth != 0 ? plan.depth : options_.depth;
-  run.seconds = options_.seconds;
+Result<RunResult> run_plan(const Plan& plan, const Side& side, const LoadOptions& load_options,
+                           const RunOptions& defaults) {
+  LoadOptions wanted = load_options;
+  wanted.work = plan.work;
+  wanted.size = plan.size;
+  TRY(auto load, make_load(wanted));
+  RunOptions run = defaults;
+  if (plan.connections != 0) run.connections = plan.connections;
+  if (plan.depth != 0) run.depth = plan.depth;
   run.count = plan.count;
   run.server_pid = side.pid;
   auto result = run_load(side.target, *load, run);
-  if (!result) {
-    return Error(result.error().code,
-                 plan.name + " against " + side.target.url() + ": " + to_string(result.error()));
-  }
-  double rate = in_megabytes(plan) ? result->megabytes_per_second : result->calls_per_second;
+  if (result) return result;
+  return Error(result.error().code,
+               plan.name + " against " + side.target.url() + ": " + to_string(result.error()));
+}
+
+// Runs the plan against one side; the rate goes into `figures` when the run counts.
+Result<double> Comparison::once(const Plan& plan, const Side& side, Figures* figures) {
+  LoadOptions load;
+  load.tree = shape_;
+  load.seed = ++seed_;
+  RunOptions run;
+  run.connections = options_.connections;
+  run.depth = options_.depth;
+  run.seconds = options_.seconds;
+  TRY(auto result, run_plan(plan, side, load, run));
+  double rate = in_megabytes(plan) ? result.megabytes_per_second : result.calls_per_second;
   if (figures != nullptr) {
     figures->rates.push_back(rate);
-    if (result->server_cpu_us_per_call) figures->cpu.push_back(*result->server_cpu_us_per_call);
+    if (result.server_cpu_us_per_call) figures->cpu.push_back(*result.server_cpu_us_per_call);
   }
   return rate;
 }

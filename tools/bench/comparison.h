@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tools/bench/compare.h"
+#include "tools/bench/driver.h"
 #include "tools/bench/load.h"
 
 namespace rowan::bench {
@@ -23,6 +24,11 @@ struct Plan {
   std::uint64_t count = 0;              // calls of one run; 0: by time
   unsigned connections = 0, depth = 0;  // 0: as the options say
 };
+
+// One run of a plan; the error says of what, and against whom. `defaults` holds what the plan does
+// not say.
+Result<RunResult> run_plan(const Plan& plan, const Side& side, const LoadOptions& load,
+                           const RunOptions& defaults);
 
 struct Figures {
   std::vector<double> rates, cpu;

@@ -1,5 +1,8 @@
 #include "tools/bench/lab.h"
 
+#include <poll.h>
+
+#include <chrono>
 #include <fstream>
 
 namespace rowan::bench {
@@ -24,15 +27,34 @@ std::string ganesha_config(const fs::path& image, const fs::path& writable) {
          export_block(1, image, "RO") + export_block(2, writable, "RW");
 }
 
+// It listens before its stores are open; mounts are refused until then.
+Result<void> wait_for_export(ChildProcess& daemon, const Target& target) {
+  constexpr auto patience = std::chrono::seconds(30);
+  constexpr int between_tries_ms = 10;
+  auto until = std::chrono::steady_clock::now() + patience;
+  auto root = mount_root(target);
+  while (!root) {
+    if (!daemon.running() || std::chrono::steady_clock::now() > until) return root.error();
+    poll(nullptr, 0, between_tries_ms);
+    root = mount_root(target);
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<void> Lab::make_trees() {
+Result<void> Lab::make_directories() {
   std::error_code code;
   for (const char* name : {"image", "rw", "state", "logs"}) {
     fs::create_directories(directory(name), code);
     if (code)
       return Error(Errc::io, "cannot make " + directory(name).string() + ": " + code.message());
   }
+  return {};
+}
+
+Result<void> Lab::make_trees() {
+  TRY_VOID(make_directories());
   TRY_VOID(make_local_tree(directory("image"), shape_));
   return make_local_tree(directory("rw"), shape_);
 }
@@ -56,17 +78,22 @@ Result<void> Lab::start_ganesha() {
 
 Result<ChildProcess> Lab::start_rowan(const std::string& name, const std::string& source,
                                       std::uint16_t port) {
-  auto state = (directory("state") / name).string();
   std::error_code code;
-  fs::remove_all(state, code);
-  TRY(auto create, ChildProcess::start({programs_.rowan, "--state", state, "create", name, source},
+  fs::remove_all(state(name), code);
+  TRY(auto create, ChildProcess::start({programs_.rowan, "create", name, source, "--state",
+                                        state(name)},
                                        log(name + "-create")));
   TRY_VOID(create.wait());
-  TRY(auto serve, ChildProcess::start({programs_.rowan, "--state", state, "serve", "--listen",
-                                       "127.0.0.1:" + std::to_string(port)},
-                                      log(name + "-serve")));
+  TRY(auto serve, serve_rowan(name, port));
   TRY_VOID(serve.wait_for_port(port));
+  TRY_VOID(wait_for_export(serve, rowan(name, port)));
   return serve;
+}
+
+Result<ChildProcess> Lab::serve_rowan(const std::string& name, std::uint16_t port) {
+  return ChildProcess::start({programs_.rowan, "serve", "--state", state(name), "--listen",
+                              "127.0.0.1:" + std::to_string(port)},
+                             log(name + "-serve"));
 }
 
 Result<ChildProcess> Lab::start_responder() {

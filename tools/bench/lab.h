@@ -13,7 +13,8 @@ namespace rowan::bench {
 
 namespace ports {
 inline constexpr std::uint16_t ganesha_nfs = 20049, ganesha_mount = 20048, rowan = 20050,
-                               responder = 20051, link = 20052, rowan_behind_link = 20053;
+                               responder = 20051, link = 20052, rowan_behind_link = 20053,
+                               first_of_many = 20060;
 }
 
 struct Programs {
@@ -27,11 +28,14 @@ class Lab {
   Lab(std::filesystem::path parent, Programs programs, TreeShape shape)
       : parent_(std::move(parent)), programs_(std::move(programs)), shape_(std::move(shape)) {}
 
+  Result<void> make_directories();
   Result<void> make_trees();
   Result<void> start_ganesha();
   // An appliance on `source`, its state in state/NAME, served on `port`.
   Result<ChildProcess> start_rowan(const std::string& name, const std::string& source,
                                    std::uint16_t port);
+  // The daemon alone, on a state that an earlier one has left; it need not listen yet.
+  Result<ChildProcess> serve_rowan(const std::string& name, std::uint16_t port);
   Result<ChildProcess> start_responder();
   // A forwarder to nfs-ganesha with the given round trip and rate, in each direction.
   Result<ChildProcess> start_link(unsigned rtt_milliseconds, unsigned megabits_per_second);
@@ -39,8 +43,11 @@ class Lab {
   Target ganesha_image() const { return ganesha("image"); }
   Target ganesha_writable() const { return ganesha("rw"); }
   Target ganesha_through_link() const;
+  // `name` may be a checkpoint's: NAME@CHECKPOINT.
   static Target rowan(const std::string& name, std::uint16_t port);
   static Target responder();
+  const Programs& programs() const { return programs_; }
+  std::string state(const std::string& name) const { return (parent_ / "state" / name).string(); }
 
   std::filesystem::path directory(const char* name) const { return parent_ / name; }
   std::filesystem::path log(const std::string& name) const {

@@ -9,6 +9,7 @@
 #include "tools/bench/compare.h"
 #include "tools/bench/confine.h"
 #include "tools/bench/report.h"
+#include "tools/bench/versions.h"
 
 namespace rowan::bench {
 namespace {
@@ -128,6 +129,10 @@ int main_with_arguments(int argc, char** argv) {
       "compare",
       "Run nfs-ganesha and rowan on the same tree, alternately, and print the ratios (root)");
   define_compare(*compare_app, compare);
+  VersionsOptions versions;
+  auto* versions_app = app.add_subcommand(
+      "versions", "Measure what checkpoints cost, beside btrfs and qcow2 snapshots (root)");
+  define_versions(*versions_app, versions);
   ConfineArguments confined;
   auto* confine_app = app.add_subcommand(
       "confine", "Run a program that can change nothing but the directories given (root)");
@@ -139,6 +144,10 @@ int main_with_arguments(int argc, char** argv) {
   }
   if (run_app->parsed()) return run_command(run);
   if (confine_app->parsed()) return confine_command(confined);
+  if (versions_app->parsed()) {
+    auto done = run_versions(versions, std::cout);
+    return done ? 0 : report_error("versions", done.error());
+  }
   auto done = run_compare(compare, std::cout);
   return done ? 0 : report_error("compare", done.error());
 }

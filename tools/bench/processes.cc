@@ -155,7 +155,7 @@ Result<void> ChildProcess::wait_for_port(std::uint16_t port) {
 Result<void> enter_private_network() {
   if (geteuid() != 0) {
     return Error(Errc::not_permitted,
-                 "compare makes a private network for nfs-ganesha: run it as root");
+                 "this makes a private network for the servers: run it as root");
   }
   if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0)
     return system_error("cannot make private namespaces");
