@@ -99,7 +99,7 @@ Result<void> TableImpl::admit(std::uint64_t bytes, const Batch& batch) {
     return Error(Errc::try_later, "the last merge is not over yet");
   if (write_stall_.error()) {
     write_stall_.poke();
-    return Error(Errc::no_space, write_stall_.error()->detail);
+    return *write_stall_.error();
   }
   TRY_VOID(space_.admit(pending + bytes, batch.frees_space, batch.opens_store));
   space_.took(bytes);

@@ -23,6 +23,7 @@
 #include "proxy/blocking.h"
 #include "proxy/live_host.h"
 #include "proxy/log_sinks.h"
+#include "proxy/memory_limit.h"
 #include "proxy/service_manager.h"
 #include "proxy/size_text.h"
 #include "proxy/state_dir.h"
@@ -112,7 +113,9 @@ class Daemon {
 
   Result<void> let_in() {
     dispatcher_.emplace(loop_, rpc::Dispatcher::Services{&host_->nfs(), &host_->mount()});
-    server_.emplace(loop_, *dispatcher_);
+    rpc::ServerLimits limits;
+    limits.bytes_total = memory_for_calls(memory_limit());
+    server_.emplace(loop_, *dispatcher_, limits);
     udp_dispatcher_.emplace(loop_, rpc::Dispatcher::Services{nullptr, &host_->mount()});
     udp_server_.emplace(loop_, *udp_dispatcher_);
     for (const std::string& text : config_.listen) {

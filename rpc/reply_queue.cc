@@ -46,7 +46,7 @@ void ReplyQueue::append(ByteView bytes) {
     piece.buffer = Buffer(std::max(bytes.size(), std::min(size, largest_open)));
     piece.buffer.resize_within(0);
     piece.open = true;
-    pieces_.push_back(std::move(piece));
+    push_piece(std::move(piece));
   }
   Buffer& to = pieces_.back().buffer;
   std::size_t size = to.size();
@@ -58,8 +58,13 @@ void ReplyQueue::append(ByteView bytes) {
 void ReplyQueue::add(Buffer buffer, std::size_t size) {
   Piece piece;
   piece.buffer = std::move(buffer);
-  pieces_.push_back(std::move(piece));
+  push_piece(std::move(piece));
   bytes_ += size;
+}
+
+void ReplyQueue::push_piece(Piece piece) {
+  memory_ += piece.buffer.capacity();
+  pieces_.push_back(std::move(piece));
 }
 
 std::size_t ReplyQueue::gather(std::span<iovec> out) const {
@@ -83,6 +88,7 @@ void ReplyQueue::consume(std::size_t count) {
       return;
     }
     count -= left;
+    memory_ -= first.buffer.capacity();
     pieces_.pop_front();
   }
 }

@@ -19,6 +19,8 @@ class ReplyQueue {
   void push(Reply reply);
   // Bytes not yet sent.
   std::size_t bytes() const { return bytes_; }
+  // Bytes of memory held: a buffer of which a single byte is not sent yet counts whole.
+  std::size_t memory() const { return memory_; }
   bool empty() const { return bytes_ == 0; }
   // The next bytes in order, in as many of `out` as there are pieces; returns how many were filled.
   std::size_t gather(std::span<iovec> out) const;
@@ -33,9 +35,11 @@ class ReplyQueue {
   };
   void append(ByteView bytes);
   void add(Buffer buffer, std::size_t size);
+  void push_piece(Piece piece);
 
   std::deque<Piece> pieces_;
   std::size_t bytes_ = 0;
+  std::size_t memory_ = 0;
 };
 
 }  // namespace rowan::rpc

@@ -163,8 +163,10 @@ void Server::Impl::accept_ready(std::shared_ptr<Listener> listener) {
       accept_after_shortage(listener, error.value());
       return;
     }
-    if (error) break;  // none is waiting, or the peer has given up already
-    listener->short_of_descriptors = false;
+    if (error) {  // none is waiting, or the peer has given up already
+      listener->short_of_descriptors = false;
+      break;
+    }
     admit(std::move(socket));
   }
   accept(listener);
@@ -177,8 +179,8 @@ void Server::Impl::accept_after_shortage(std::shared_ptr<Listener> listener, int
     log(Level::warn, "rpc.accept",
         {{"error", std::strerror(error)}, {"connections", connections_.size()},
          {"remedy", "raise the limit of open files (LimitNOFILE=, ulimit -n)"}});
-    make_room();
   }
+  make_room();
   loop_.call_after(accept_pause, guarded([this, listener] {
                      if (listener->acceptor.is_open()) accept(listener);
                    }));

@@ -118,7 +118,7 @@ void Connection::pump() {
 
 bool Connection::may_start() const {
   const ServerLimits& limits = owner_->limits();
-  std::size_t mine = charged_ + replies_.bytes();
+  std::size_t mine = charged_ + replies_.memory();
   bool full = in_flight_ >= limits.calls_per_connection || mine >= limits.bytes_per_connection;
   if (full) return false;
   std::size_t others = owner_->counters().bytes_held - held_;
@@ -188,7 +188,7 @@ void Connection::send() {
 // Tells the server what this connection holds now, and leaves if that is too much for all of us.
 void Connection::account() {
   ServerCounters& counters = owner_->counters();
-  std::size_t now = closed_ ? charged_ : charged_ + replies_.bytes() + reader_.memory();
+  std::size_t now = closed_ ? charged_ : charged_ + replies_.memory() + reader_.memory();
   bool grew = now > held_;
   counters.bytes_held += now - held_;  // wraps to a difference
   held_ = now;

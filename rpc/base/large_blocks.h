@@ -12,7 +12,7 @@ inline constexpr std::size_t smallest = 128u << 10, largest = 2u << 20, step = 6
 
 // Starts on a page; not cleared. Throws std::bad_alloc.
 std::byte* take(std::size_t size);
-// Its memory goes back to the system; the addresses are used again for blocks of this size.
+// `size` is that of its taking. Its memory goes back to the system.
 void give(std::byte* block, std::size_t size);
 
 }  // namespace rowan::large_blocks

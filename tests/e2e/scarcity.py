@@ -1,7 +1,7 @@
-"""Too few descriptors, and a crowd of connections: refused cleanly, recovered, bounded.
+"""Too few descriptors, little memory, a crowd of connections: refused, recovered, bounded.
 
 5000 connections that do nothing are more than the daemon keeps; 200 are more than a daemon with
-few descriptors can have.
+few descriptors can have; 500 halves of large calls are more than fits into its memory.
 """
 
 import os
@@ -19,6 +19,10 @@ CROWD = 5000
 # the daemon's.
 BYTES_EACH = 8 << 10
 FILES = 40
+# Data of the process, and what would need more of it.
+MEMORY = 200 << 20
+HALVES = 500
+READERS = 200
 
 
 def content(number):
@@ -100,6 +104,58 @@ def few_descriptors(story, image):
     story.check("the store passes the checker", True)
 
 
+def half_sent(rowan, file):
+    """A connection that holds most of a WRITE and never sends the rest."""
+    whole = wire.record(wire.call(1, wire.WRITE, wire.write_arguments(file, 0, bytes(1 << 20))))
+    member = Wire(rowan.port, timeout_s=5)
+    try:
+        member.send(whole[:-4096])
+    except (Closed, TimeoutError):
+        pass  # refused, or no longer read: both bound what the daemon holds
+    return member
+
+
+def little_memory(story, image):
+    rowan = Rowan(story, name="small", prefix=["prlimit", f"--data={MEMORY}:{MEMORY}"])
+    rowan.command("create", "vm", image)
+    client = Reconnecting(rowan)
+    root = client(lambda c: c.mount("/vm"))[1]
+    file = client(lambda c: c.lookup(root, b"1"))[1]
+    story.equal("in little memory a file is read",
+                client(lambda c: c.read(file, 0, 50_000)), (wire.OK, content(1)))
+    crowd = []
+    for number in range(HALVES):
+        crowd.append(half_sent(rowan, file))
+        if number % 50 == 49:
+            story.equal(f"with {number + 1} halves of calls of 1 MiB each others are served",
+                        client(lambda c: c.read(file, 0, 50_000)), (wire.OK, content(1)))
+    for member in crowd:
+        member.close()
+    client(lambda c: c.create(root, b"large"))
+    large = client(lambda c: c.lookup(root, b"large"))[1]
+    for offset in range(0, 64 << 20, 1 << 20):
+        status = client(lambda c, at=offset: c.write(large, at, bytes([at >> 20]) * (1 << 20)))
+        if status != wire.OK:
+            story.equal(f"a WRITE at {offset}", status, wire.OK)
+    story.equal("once they are gone, large calls are served",
+                client(lambda c: c.read(large, 63 << 20, 1 << 20)),
+                (wire.OK, bytes([63]) * (1 << 20)))
+    calls = b"".join(wire.record(wire.call(number, wire.READ, wire.read_arguments(
+        large, number << 20, 1 << 20))) for number in range(64))
+    readers = [Wire(rowan.port, timeout_s=5) for _ in range(READERS)]
+    for number, reader in enumerate(readers):
+        reader.send(calls)
+        if number % 50 == 49:
+            story.equal(f"with {number + 1} readers that take no reply others are served",
+                        client(lambda c: c.read(file, 0, 50_000)), (wire.OK, content(1)))
+    for reader in readers:
+        reader.close()
+    story.equal("and afterwards", client(lambda c: c.read(large, 1 << 20, 1 << 20)),
+                (wire.OK, bytes([1]) * (1 << 20)))
+    rowan.stop()
+    rowan.command("check", "vm")
+
+
 def idle_crowd(story, image):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     wanted = max(hard, 2 * CROWD)
@@ -136,6 +192,7 @@ def idle_crowd(story, image):
 def run(story):
     image = make_image(story)
     few_descriptors(story, image)
+    little_memory(story, image)
     idle_crowd(story, image)
 
 

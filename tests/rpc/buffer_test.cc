@@ -1,6 +1,7 @@
 #include "rpc/base/buffer.h"
 
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,6 +54,35 @@ TEST_CASE("large blocks do not overlap, and can be taken again") {
   std::memset(again, 1, size);
   large_blocks::give(again, size);
 }
+
+// Private writable memory that is mapped, in KiB (what RLIMIT_DATA counts).
+std::size_t mapped_data_kb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmData:", 0) == 0) return std::stoul(line.substr(7));
+  }
+  return 0;
+}
+
+#ifndef __SANITIZE_ADDRESS__
+TEST_CASE("blocks of one size leave their addresses to those of another, and then to the system") {
+  constexpr std::size_t total = 256u << 20, region_kb = 32u << 10;
+  std::size_t before = mapped_data_kb();
+  for (std::size_t size : {128u << 10, 1u << 20, 192u << 10, (1u << 20) + (64u << 10), 2u << 20}) {
+    std::vector<std::byte*> blocks;
+    for (std::size_t bytes = 0; bytes + size <= total; bytes += size) {
+      blocks.push_back(large_blocks::take(size));
+    }
+    // A region may end in less than a block, and one may be left over from the last round.
+    REQUIRE(mapped_data_kb() - before < (total >> 10) * 17 / 16 + 2 * region_kb);
+    // Freed in an order that joins with the left, the right and both neighbours.
+    for (std::size_t start : {0u, 2u, 1u, 3u}) {
+      for (std::size_t i = start; i < blocks.size(); i += 4) large_blocks::give(blocks[i], size);
+    }
+    REQUIRE(mapped_data_kb() < before + 2 * region_kb);
+  }
+}
+#endif
 
 TEST_CASE("a record of a mebibyte and its headers takes little more than that") {
   CHECK(Buffer((1 << 20) + 4096).capacity() < (1 << 20) + (128 << 10));

@@ -57,6 +57,8 @@ TEST_CASE("replies of any sizes leave in order and whole, however little is take
         queue.consume(taken);
       }
       REQUIRE(queue.bytes() == expected.size() - sent.size());
+      REQUIRE(queue.memory() >= queue.bytes());
+      REQUIRE((queue.memory() == 0) == queue.empty());
     }
     std::array<iovec, 1> piece;
     while (queue.gather(piece) == 1) {
@@ -66,6 +68,19 @@ TEST_CASE("replies of any sizes leave in order and whole, however little is take
     REQUIRE(queue.empty());
     REQUIRE(sent == expected);
   }
+}
+
+TEST_CASE("a body counts whole as memory until its last byte is sent") {
+  ReplyQueue queue;
+  Reply reply;
+  reply.head = Buffer(128);
+  reply.body = Buffer(1 << 20);
+  queue.push(std::move(reply));
+  queue.consume(queue.bytes() - 1);
+  REQUIRE(queue.bytes() == 1);
+  REQUIRE(queue.memory() >= 1 << 20);
+  queue.consume(1);
+  REQUIRE(queue.memory() == 0);
 }
 
 TEST_CASE("small replies that are ready together leave as few pieces") {
