@@ -256,8 +256,12 @@ std::variant<CommandLine, Finished> parse_command_line(int argc, const char* con
   } catch (const CLI::Success& asked) {
     return Finished{root.exit(asked)};
   } catch (const CLI::ParseError& error) {
-    std::string words = words_so_far(root);
-    std::cerr << "rowan: " << (words == "rowan" ? "" : words.substr(6) + ": ") << error.what()
+    std::string words = words_so_far(root), why = error.what();
+    // Of a word that is none of its commands the library says that a command is missing.
+    std::vector<std::string> unknown = root.remaining(true);
+    bool lacks_command = why.find("subcommand is required") != std::string::npos;
+    if (lacks_command && !unknown.empty()) why = "there is no command '" + unknown.front() + "'";
+    std::cerr << "rowan: " << (words == "rowan" ? "" : words.substr(6) + ": ") << why
               << "; try '" << words << " --help'\n";
     return Finished{2};
   }

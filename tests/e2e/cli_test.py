@@ -108,6 +108,11 @@ class Words(Case):
             self.fails(2, *words)
         self.assertFalse(os.path.exists(self.state))
 
+    def test_a_word_that_is_no_command_is_named(self):
+        self.fails(2, "dance", says="there is no command 'dance'; try 'rowan --help'")
+        self.fails(2, "image", "dance", says="image: there is no command 'dance'")
+        self.fails(2, "image", says="subcommand is required")
+
     def test_a_mistake_in_the_configuration_is_named_with_its_place(self):
         path = os.path.join(self.work, "rowan.toml")
         with open(path, "w", encoding="utf8") as out:
