@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 
+from lab import wire
 from lab.nfs import Mount
 from lab.rowan import Rowan, binary
 from lab.story import tell
+from lab.wire import Wire, opaque, u32, u64
 
 ROUNDS = 8
 
@@ -90,6 +92,39 @@ def verify(story, mount, lines, when):
     return len(files)
 
 
+def verifier_of(story, reply):
+    """Of a WRITE or COMMIT: the last words of its reply."""
+    if reply.status != wire.OK:
+        story.equal("an UNSTABLE WRITE and its COMMIT succeed", reply.status, wire.OK)
+    return reply.body[-8:]
+
+
+def verifiers(story, rowan):
+    """The write verifier (RFC 1813, 3.3.7): one for a life, another after a kill."""
+    seen = set()
+    for life in range(3):
+        with Wire(rowan.port) as client:
+            root = client.mount("/vm")[1]
+            name = b"unstable-%d" % life
+            client.create(root, name)
+            file = client.lookup(root, name)[1]
+            commit = opaque(file) + u64(0) + u32(0)
+            same = {verifier_of(story, client.ask(procedure, arguments))
+                    for procedure, arguments in (
+                        (wire.WRITE, wire.write_arguments(file, 0, b"committed", stable=0)),
+                        (wire.COMMIT, commit),
+                        (wire.WRITE, wire.write_arguments(file, 9, b" not", stable=0)))}
+        story.equal(f"life {life}: WRITE and COMMIT tell the same verifier", len(same), 1)
+        story.check(f"life {life}: no earlier life told it", same.isdisjoint(seen))
+        seen |= same
+        rowan.restart(crash=True)
+    with Wire(rowan.port) as client:
+        root = client.mount("/vm")[1]
+        kept = [client.read(client.lookup(root, b"unstable-%d" % life)[1], 0, 9)
+                for life in range(3)]
+    story.equal("what was committed is there", kept, [(wire.OK, b"committed")] * 3)
+
+
 def run(story):
     image = story.directory("image")
     with open(os.path.join(image, "file"), "wb") as out:
@@ -101,6 +136,7 @@ def run(story):
     story.check("a second daemon on the same state is refused at once", status == 1, err.strip())
     story.check("the first one does not mind", rowan.attempt("status")[0] == 0)
 
+    verifiers(story, rowan)
     seed = int(os.environ.get("ROWAN_SEED", time.time_ns() % 100000))
     story.note(f"ROWAN_SEED={seed}")
     moments = random.Random(seed)

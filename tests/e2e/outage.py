@@ -13,12 +13,13 @@ from lab.story import tell
 from lab.wire import Wire
 
 SIZE = 2 << 20
+WAITERS, CALLS_EACH = 1600, 8
 MOUNT_FAULT = 10006  # MNT3ERR_SERVERFAULT: MOUNT has no "later"
 
 
 def run(story):
     tree = story.directory("tree")
-    for name in ("warm", "cold", "colder"):
+    for name in ("warm", "cold", "colder", "crowded", "stale"):
         with open(os.path.join(tree, name), "wb") as out:
             out.write(name.encode() * (SIZE // len(name)))
     os.mkdir(os.path.join(tree, "below"))
@@ -29,8 +30,9 @@ def run(story):
     rowan.command("image", "add", "image", origin.url(tree))
     rowan.command("create", "vm", "--image", "image")
     mount = Mount(rowan.url("vm"), timeout_s=120)
-    story.equal("names come from the server", mount.names("/"), ["below", "cold", "colder", "warm"])
-    for name in ("cold", "colder"):
+    story.equal("names come from the server", mount.names("/"),
+                ["below", "cold", "colder", "crowded", "stale", "warm"])
+    for name in ("cold", "colder", "crowded"):
         mount.stat(f"/{name}")
     warm = mount.read("/warm")
 
@@ -46,7 +48,17 @@ def run(story):
     story.check("with the server hanging, cached reads and writes are not slowed", took < 5,
                 f"20 rounds in {took:.2f} s")
     story.check("a read that needs the server waits", reader.is_alive())
+    crowd = waiters(rowan)
+    with Wire(rowan.port, timeout_s=10) as client:
+        file = client.lookup(client.mount("/vm")[1], b"warm")[1]
+        wrong = [at for at in range(0, SIZE, 1 << 16)
+                 if client.read(file, at, 100) != (wire.OK, warm[at:at + 100])]
+    story.equal(f"with {WAITERS} calls waiting for the server, cached reads are answered", wrong,
+                [])
     origin.resume()
+    answers = [wire.Reply(client.receive()).status for client in crowd for _ in range(CALLS_EACH)]
+    story.check("each that waited is answered", set(answers) <= {wire.OK, wire.JUKEBOX},
+                f"{answers.count(wire.OK)} with data, {answers.count(wire.JUKEBOX)} to try again")
     reader.join(90)
     story.equal("it is answered when the server answers again", cold.get("data"),
                 b"cold" * (SIZE // 4))
@@ -67,6 +79,44 @@ def run(story):
 
     from_the_start(story, origin, tree, rowan)
 
+    handles_gone(story, origin, tree, rowan)
+    frozen_proxy(story, rowan, mount, warm)
+    mount.close()
+    rowan.stop()
+
+
+def handles_gone(story, origin, tree, rowan):
+    """The server comes back and knows none of the handles that it gave; its files are the same."""
+    half = SIZE // 2
+    whole = (b"stale" * SIZE)[:SIZE // 5 * 5]
+    with Wire(rowan.port, timeout_s=60) as client:
+        root = client.mount("/vm")[1]
+        file = client.lookup(root, b"stale")[1]
+        story.equal("a part of a file is read", client.read(file, 0, 1000),
+                    (wire.OK, whole[:1000]))
+        with Wire(origin.mount_port) as direct:
+            given = direct.mount(tree)[1]
+        origin.stop()
+        origin.configure(first_number=77)
+        origin.start()
+        with Wire(origin.port) as direct:
+            status = direct.ask(wire.GETATTR, wire.opaque(given)).status
+        story.check("the server knows its handles no more", status in (wire.STALE, wire.BADHANDLE),
+                    f"status {status}")
+
+        def read():
+            status, data = client.read(file, half, 1000)
+            return status != wire.JUKEBOX and (status, data)
+
+        story.equal("with all its handles stale at the server, the rest is found by its path",
+                    wait_until(read, 60, "the file to be readable"),
+                    (wire.OK, whole[half:half + 1000]))
+    story.equal("that is no drift", [path for image in rowan.json("status")["images"]
+                                     for version in image["versions"]
+                                     for path in version["drifted"]], [])
+
+
+def frozen_proxy(story, rowan, mount, warm):
     frozen = threading.Thread(target=rowan.freeze, args=(4,))
     frozen.start()
     time.sleep(0.2)
@@ -75,8 +125,6 @@ def run(story):
                 warm)
     story.check("it had to wait", time.monotonic() - started > 2)
     frozen.join()
-    mount.close()
-    rowan.stop()
 
 
 def from_the_start(story, origin, tree, rowan):
@@ -104,6 +152,17 @@ def from_the_start(story, origin, tree, rowan):
 
         wait_until(read, 60, "the unseen image to be served")
         story.check("the server back, it is served without a restart", True)
+
+
+def waiters(rowan):
+    """Connections with READs on their way that only the server can answer."""
+    crowd = [Wire(rowan.port, timeout_s=120) for _ in range(WAITERS // CALLS_EACH)]
+    file = crowd[0].lookup(crowd[0].mount("/vm")[1], b"crowded")[1]
+    for number, client in enumerate(crowd):
+        client.send(b"".join(wire.record(wire.call(xid, wire.READ, wire.read_arguments(
+            file, (number * CALLS_EACH + xid) % (SIZE >> 14) << 14, 1 << 14)))
+                             for xid in range(CALLS_EACH)))
+    return crowd
 
 
 def read_aside(rowan, path):

@@ -47,13 +47,19 @@ class Ganesha:
         self.trees, self.access = [os.path.realpath(tree) for tree in trees], access
         self.directory = story.directory("ganesha")
         self.config = os.path.join(self.directory, "ganesha.conf")
-        with open(self.config, "w", encoding="utf-8") as out:
-            out.write(CORE.format(port=self.port, mount_port=self.mount_port))
-            for number, path in enumerate(trees, start=1):
-                out.write(EXPORT.format(number=number, path=path, access=access,
-                                        squash=squash, attribute_seconds=attribute_seconds))
+        self.exports = [{"path": path, "access": access, "squash": squash,
+                         "attribute_seconds": attribute_seconds} for path in trees]
+        self.configure(first_number=1)
         self.child = None
         self.start()
+
+    def configure(self, first_number):
+        """For the next start. Handles carry the number of their export: another one makes all
+        handles stale that were given out before."""
+        with open(self.config, "w", encoding="utf-8") as out:
+            out.write(CORE.format(port=self.port, mount_port=self.mount_port))
+            for number, export in enumerate(self.exports, start=first_number):
+                out.write(EXPORT.format(number=number, **export))
 
     def start(self):
         self._start_port_mapper()
