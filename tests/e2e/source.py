@@ -3,11 +3,14 @@
 import os
 import subprocess
 
-from lab import sandbox
+from lab import sandbox, wire
 from lab.ganesha import Ganesha
 from lab.nfs import Mount
 from lab.rowan import Rowan
 from lab.story import tell
+from lab.wire import Wire
+
+NAMES, IN_FLIGHT = 100_000, 64
 
 
 def suite(story, case, **settings):
@@ -39,13 +42,50 @@ def through_the_proxy(story, origin, large):
                         mount.read("/sparse", offset, 10000) == file.read(10000))
     mount.write("/sparse", b"far", (1 << 32) + 1)
     mount.close()
+    origin.stop()
     rowan.restart(crash=True)
     mount = Mount(rowan.url("large"), timeout_s=120)
     story.equal("a write beyond 4 GiB survives a crash, its neighbours are the image's",
                 mount.read("/sparse", (1 << 32) - 1, 7), neighbours(large))
-    story.check("after a restart the crowd is all there", mount.names("/crowd") == wanted)
+    story.check("after a crash, with the server away, the crowd is all there",
+                mount.names("/crowd") == wanted)
+    made_here(story, rowan, wanted)
     mount.close()
     rowan.stop()
+    rowan.command("check", "large")
+
+
+def create_all(rowan, where, names):
+    """Creates them in /large/`where`, many in flight; the statuses that were no success."""
+    refused = []
+    with Wire(rowan.port, timeout_s=60) as client:
+        directory = client.mount(f"/large/{where}")[1]
+        for start in range(0, len(names), IN_FLIGHT):
+            batch = names[start:start + IN_FLIGHT]
+            client.send(b"".join(wire.record(wire.call(
+                start + number, wire.CREATE, wire.create_arguments(directory, name.encode())))
+                                 for number, name in enumerate(batch)))
+            replies = [wire.Reply(client.receive()).status for _ in batch]
+            refused += [status for status in replies if status != wire.OK]
+    return refused
+
+
+def made_here(story, rowan, crowd):
+    """Names that only the store has, alone and among those of the image."""
+    mine, among = sorted(f"mine-{number}" for number in range(NAMES)), [
+        f"among-{number}" for number in range(NAMES // 10)]
+    mount = Mount(rowan.url("large"), timeout_s=120)
+    mount.mkdir("/own")
+    story.equal(f"{NAMES} files are created in a new directory",
+                create_all(rowan, "own", mine), [])
+    story.equal("and some in the directory of the crowd", create_all(rowan, "crowd", among), [])
+    for life in ("at once", "after a crash"):
+        story.check(f"{life} the new directory lists each once", mount.names("/own") == mine)
+        story.check(f"{life} the crowd's does, too", mount.names("/crowd") == sorted(crowd + among))
+        mount.close()
+        rowan.restart(crash=True)
+        mount = Mount(rowan.url("large"), timeout_s=120)
+    mount.close()
 
 
 def neighbours(large):
