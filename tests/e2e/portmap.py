@@ -34,6 +34,24 @@ def independent_look(story, who):
                         tirpc.mount_status("127.0.0.1", path, netid), wanted)
 
 
+def listed(*how):
+    """(program, version, protocol, port) of each line that rpcinfo prints of a port mapper."""
+    done = subprocess.run(["rpcinfo", *how], capture_output=True, text=True, timeout=60,
+                          check=True)
+    return {tuple(line.split()[:4]) for line in done.stdout.splitlines()[1:]}
+
+
+def dump(story):
+    """The proxy's own port mapper, asked for everything (DUMP)."""
+    old = listed("-p", "127.0.0.1")
+    story.check("rpcinfo -p lists NFS over TCP, MOUNT over both, the port mapper",
+                {(NFS, "3", "tcp"), (MOUNT, "3", "tcp"), (MOUNT, "3", "udp"),
+                 ("100000", "2", "tcp"), ("100000", "2", "udp")} <= {line[:3] for line in old},
+                str(sorted(old)))
+    story.check("and no NFS over UDP", not any(line[0] == NFS and line[2] == "udp"
+                                               for line in old))
+
+
 def over_ipv6(story, state):
     both = Rowan(story, state=state, port=2049, options=["--listen", "[::1]:2050", "--rpcbind"])
     story.check("NFS is registered for IPv6", answers("-T", "tcp6", "::1", NFS, "3"))
@@ -70,6 +88,7 @@ def run(story):
     story.check("on port 111 the proxy is its own port mapper", (status, out) == (0, b"found\n"),
                 err.strip())
     independent_look(story, "the proxy")
+    dump(story)
     rowan.stop()
 
     os.makedirs("/run/rpcbind", exist_ok=True)

@@ -4,6 +4,7 @@
 #include <functional>
 #include <initializer_list>
 #include <map>
+#include <set>
 #include <span>
 #include <sstream>
 #include <string>
@@ -20,6 +21,7 @@ class Verdicts {
   void begin_case(std::string name) { case_ = std::move(name); }
   void record(const std::string& what, bool holds, const std::string& detail);
   unsigned held = 0, failed = 0, deviated = 0;
+  std::set<int> met;  // statuses that calls of cases have had
 
  private:
   std::string server_, case_;
@@ -71,6 +73,9 @@ std::span<const Case> service_cases();
 // Why this server answers this expectation otherwise; null: it does not.
 const char* known_deviation(const std::string& server, const std::string& case_name,
                             const std::string& what);
+
+// False, and says which, if the walk has not met an error that it should; errors.cc.
+bool met_every_error(const std::set<int>& met);
 
 // The calls inside a block come from another user; root again afterwards.
 class As {
