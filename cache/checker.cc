@@ -35,6 +35,22 @@ class StoreCheck {
       : directory_(directory), options_(options) {}
 
   Result<CheckReport> run() {
+    const TableCheckHooks hooks = make_hooks();
+    TRY(const TableCheckResult table,
+        check_table(directory_, {.find_data = find_extent_data}, hooks));
+    return finish(table);
+  }
+
+  Result<CheckReport> run_pinned(const std::vector<PinnedState>& states) {
+    const TableCheckHooks hooks = make_hooks();
+    TRY(const TableCheckResult table, check_pinned(directory_, states, hooks));
+    TRY(CheckReport report, finish(table));
+    if (is_stopped()) return Error(Errc::try_later, directory_.path() + ": the check was stopped");
+    return report;
+  }
+
+ private:
+  TableCheckHooks make_hooks() {
     TableCheckHooks hooks;
     hooks.finding = [this](std::string text) { report(std::move(text)); };
     hooks.record = [this](StateId head, std::string_view key, std::string_view value) {
@@ -46,8 +62,13 @@ class StoreCheck {
         remember_extent(key, value);
       };
     hooks.progress = options_.progress;
-    TRY(const TableCheckResult table,
-        check_table(directory_, {.find_data = find_extent_data}, hooks));
+    hooks.stopped = options_.stopped;
+    return hooks;
+  }
+
+  bool is_stopped() const { return options_.stopped && options_.stopped(); }
+
+  Result<CheckReport> finish(const TableCheckResult& table) {
     report_.pages = table.pages;
     report_.records = table.records;
     for (Head& head : heads_) {
@@ -59,7 +80,6 @@ class StoreCheck {
     return std::move(report_);
   }
 
- private:
   struct Owned {
     ObjectId id;
     StoredExtent extent;
@@ -273,6 +293,7 @@ class StoreCheck {
     std::uint32_t opened = 0;
     Buffer bytes(extent_limit);
     for (const auto& [id, extent] : all_extents_) {
+      if (is_stopped()) return;
       if (!file || opened != extent.data.segment) {
         auto next = directory_.open(layout::segment(extent.data.segment), OpenMode::read);
         if (!next) {
@@ -315,6 +336,11 @@ class StoreCheck {
 };
 
 }  // namespace
+
+Result<CheckReport> check_states(Directory& directory, const std::vector<PinnedState>& states,
+                                 const CheckOptions& options) {
+  return StoreCheck(directory, options).run_pinned(states);
+}
 
 Result<CheckReport> check_store(Directory& directory, const CheckOptions& options) {
   return StoreCheck(directory, options).run();

@@ -1,5 +1,5 @@
-// `rowan check`: walks every invariant of a closed redirect store and lists what is wrong, by path
-// where the store knows one. Reads only.
+// `rowan check`: walks every invariant of a redirect store, closed or open, and lists what is
+// wrong, by path where the store knows one. Reads only.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@ struct CheckOptions {
   bool data = false;                   // also read all data and compare it with its checksums
   std::size_t most_findings = 1000;    // further ones are only counted
   std::function<void(const CheckProgress&)> progress{};
+  std::function<bool()> stopped{};     // true: nobody wants the rest
 };
 
 struct CheckReport {
@@ -28,5 +29,10 @@ struct CheckReport {
 
 // Errors as check_table(): busy while the store is open.
 Result<CheckReport> check_store(Directory& directory, const CheckOptions& options);
+
+// The same for states of a store that is open; pinned meanwhile. For a disk thread. What the store
+// as a whole believes changes meanwhile and is left out. try_later: stopped.
+Result<CheckReport> check_states(Directory& directory, const std::vector<PinnedState>& states,
+                                 const CheckOptions& options);
 
 }  // namespace rowan::cache

@@ -29,6 +29,7 @@ struct TableCheckHooks {
   // the callers' records of all states, each at least once, in no order; may be empty
   std::function<void(std::string_view key, std::string_view value)> any_record;
   std::function<void(const CheckProgress&)> progress;
+  std::function<bool()> stopped;   // true: nobody wants the rest; may be empty
 };
 
 struct TableCheckOptions {
@@ -43,6 +44,19 @@ struct TableCheckResult {
   std::map<std::uint32_t, std::uint64_t> live_blocks;  // what the table believes, by segment
   std::map<std::uint32_t, std::uint64_t> segments;     // sizes in bytes of those that exist
 };
+
+// A state of a table that is open; pinned meanwhile.
+struct PinnedState {
+  StateId state = no_state;
+  TreeRoot root;
+  std::uint64_t epoch = 0;
+  bool as_head = false;   // its records are handed out as those of a head
+};
+
+// The pages and records of these states; not what the table as a whole believes (superblock,
+// journal, free pages, live blocks), which changes meanwhile. For a disk thread.
+Result<TableCheckResult> check_pinned(Directory& directory, const std::vector<PinnedState>& states,
+                                      const TableCheckHooks& hooks);
 
 // An error only if the table cannot be walked at all: busy, not_found, not_supported, or corrupt
 // when neither superblock, the states or the journal can be read.

@@ -24,7 +24,8 @@ namespace rowan::cache {
 
 class TableImpl::Pin final : public StatePin {
  public:
-  Pin(TableImpl& table, StateId state, TreeRoot root) : StatePin(state, root), table_(table) {
+  Pin(TableImpl& table, StateId state, TreeRoot root)
+      : StatePin(state, root, table.superblock_.epoch), table_(table) {
     ++table_.pins_[state];
   }
   ~Pin() override {

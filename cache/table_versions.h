@@ -49,13 +49,16 @@ class StatePin {
   StatePin& operator=(const StatePin&) = delete;
   StateId state() const { return state_; }
   const TreeRoot& root() const { return root_; }
+  std::uint64_t epoch() const { return epoch_; }   // what its pages must be of
 
  protected:
-  StatePin(StateId state, TreeRoot root) : state_(state), root_(root) {}
+  StatePin(StateId state, TreeRoot root, std::uint64_t epoch)
+      : state_(state), root_(root), epoch_(epoch) {}
 
  private:
   StateId state_;
   TreeRoot root_;
+  std::uint64_t epoch_;
 };
 
 class VersionedTable {

@@ -323,10 +323,12 @@ Task<Result<Json>> AdminApi::remove_appliance(const Route& route) {
 Task<Result<Json>> AdminApi::check_appliance(const Route& route) {
   co_await turn_.take();
   Result<ApplianceRecord> appliance = registry_.appliance(route.name);
-  Result<std::vector<std::string>> findings = std::vector<std::string>();
-  if (appliance) findings = co_await host_.check_store(route.name, route.offline);
-  turn_.give_back();
+  // While it goes on being served so does everything else.
+  if (!appliance || !route.offline) turn_.give_back();
   if (!appliance) co_return std::move(appliance).error();
+  Result<std::vector<std::string>> findings =
+      co_await host_.check_store(*appliance, route.offline);
+  if (route.offline) turn_.give_back();
   if (!findings) co_return std::move(findings).error();
   Json answer;
   answer["name"] = route.name;

@@ -69,9 +69,11 @@ class Host {
   // Forgets the cached blocks of an image that nobody uses, which is about to be removed; with a
   // version's label only that one's, and what the catalogue knows of it.
   virtual Task<Result<void>> forget_image(ImageRecord image, std::string version) = 0;
-  // Walks the store of an appliance: one line per finding. If it is being served: busy, or, with
-  // `offline`, it is closed meanwhile and its clients wait.
-  virtual Task<Result<std::vector<std::string>>> check_store(std::string name, bool offline) = 0;
+  // Walks the store of an appliance: one line per finding. While it is being served all that its
+  // states show; with `offline` it is closed meanwhile, its clients wait, and what the store
+  // believes of its own space is looked at as well.
+  virtual Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record,
+                                                             bool offline) = 0;
 };
 
 }  // namespace rowan::proxy

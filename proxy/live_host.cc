@@ -97,18 +97,17 @@ Task<Result<void>> LiveHost::forget_image(ImageRecord image, std::string version
   return forget_in(images_, registry_, std::move(image), std::move(version));
 }
 
-Task<Result<std::vector<std::string>>> LiveHost::check_store(std::string name, bool offline) {
-  if (exports_.find(name) != nullptr && !offline) {
-    co_return Error(Errc::busy, "appliance '" + name +
-                                    "' is being served; with --offline its clients wait while "
-                                    "its store is checked");
+Task<Result<std::vector<std::string>>> LiveHost::check_store(ApplianceRecord record,
+                                                             bool offline) {
+  if (exports_.find(record.id) != nullptr && !offline) {
+    auto stopped = [this] { return stopping_.load(); };
+    co_return co_await versions_.check(record, stopped);
   }
-  CO_TRY(ApplianceRecord record, registry_.appliance(name));
   CO_TRY(auto directory, registry_.pool_directory(record.pool));
   // Not through the registry: it may change while this runs on another thread.
   std::shared_ptr<cache::Directory> store = std::move(directory);
   auto check = [store] { return check_store_in(*store); };
-  co_return co_await appliances_.while_closed(std::move(name), std::move(check));
+  co_return co_await appliances_.while_closed(record.name, std::move(check));
 }
 
 }  // namespace rowan::proxy

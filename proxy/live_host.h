@@ -2,6 +2,7 @@
 // appliances.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,7 +33,7 @@ class LiveHost final : public Host {
         all_known_(registry.all_known()),
         images_(loop, disk, blocks),
         pools_(loop, disk),
-        versions_(loop, registry, pools_, exports_),
+        versions_(loop, disk, registry, pools_, exports_),
         views_(loop, registry, images_, pools_, exports_),
         appliances_(loop, disk, registry, {images_, pools_, views_, exports_}, limits),
         scheduler_(loop, versions_, [this] { return appliances_.served(); }),
@@ -53,7 +54,10 @@ class LiveHost final : public Host {
   // appliances that are not open yet are told to wait.
   Task<void> start_all();
   // Opens nothing more; shut_down() can then be quick.
-  void stop_opening() { appliances_.stop_opening(); }
+  void stop_opening() {
+    stopping_ = true;
+    appliances_.stop_opening();
+  }
   // Lets calls end, makes everything durable, closes. Errors are logged by appliance.
   Task<void> shut_down();
 
@@ -69,7 +73,7 @@ class LiveHost final : public Host {
   Task<Result<void>> start(const ApplianceRecord& appliance) override;
   Task<Result<void>> stop(std::string name) override;
   Task<Result<void>> forget_image(ImageRecord image, std::string version) override;
-  Task<Result<std::vector<std::string>>> check_store(std::string name,
+  Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record,
                                                      bool offline) override;
 
  private:
@@ -80,6 +84,7 @@ class LiveHost final : public Host {
   Registry& registry_;
   cache::BlockCache& blocks_;
   bool all_known_;  // when the process started
+  std::atomic<bool> stopping_ = false;
   ImageSet images_;
   Exports exports_;
   NfsService nfs_{exports_};

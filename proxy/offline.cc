@@ -24,7 +24,7 @@ class OfflineHost final : public Host {
         state_(state),
         registry_(registry),
         pools_(loop, disk),
-        versions_(loop, registry, pools_, exports_) {
+        versions_(loop, disk, registry, pools_, exports_) {
     pools_.set_prepare([this](Pool& pool) { drop_orphans_of(pool); });
   }
 
@@ -39,8 +39,8 @@ class OfflineHost final : public Host {
   Task<Result<void>> start(const ApplianceRecord&) override { co_return Result<void>(); }
   Task<Result<void>> stop(std::string) override { co_return Result<void>(); }
   Task<Result<void>> forget_image(ImageRecord image, std::string version) override;
-  Task<Result<std::vector<std::string>>> check_store(std::string name, bool) override {
-    co_return check_appliance_store(registry_, name);
+  Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record, bool) override {
+    co_return check_appliance_store(registry_, record.name);
   }
 
  private:

@@ -29,6 +29,7 @@ class Pool {
         jobs_(loop, disk, *family_) {}
 
   PoolId id() const { return id_; }
+  cache::Directory& directory() { return *directory_; }
   cache::StoreFamily& family() { return *family_; }
   StoreJobs& jobs() { return jobs_; }
   // The store of a state; errors as StoreFamily::store(), but for needs_load.

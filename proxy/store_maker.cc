@@ -14,6 +14,10 @@ Result<std::vector<std::string>> check_store_in(cache::Directory& directory) {
   cache::CheckOptions options;
   options.data = true;
   TRY(cache::CheckReport report, cache::check_store(directory, options));
+  return findings_of(std::move(report));
+}
+
+std::vector<std::string> findings_of(cache::CheckReport report) {
   if (report.finding_count > report.findings.size()) {
     report.findings.push_back(
         "and " + std::to_string(report.finding_count - report.findings.size()) + " more");

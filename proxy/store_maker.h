@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/checker.h"
 #include "cache/store.h"
 #include "proxy/registry.h"
 #include "rpc/base/result.h"
@@ -13,6 +14,9 @@ namespace rowan::proxy {
 
 // Registry::MakeStore: an empty store, durable.
 Result<void> make_store(cache::Directory& directory);
+
+// A line for each finding, and one for those that were too many.
+std::vector<std::string> findings_of(cache::CheckReport report);
 
 // Opens and walks the store; one line a finding, none: it is sound. The appliance must not be
 // served.

@@ -5,7 +5,9 @@
 #include <set>
 #include <utility>
 
+#include "proxy/blocking.h"
 #include "proxy/random_id.h"
+#include "proxy/store_maker.h"
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
@@ -293,6 +295,65 @@ Task<Result<void>> Versions::drop_all(ApplianceRecord record) {
   if (dropped) dropped = co_await pool.settle();
   co_await release(pool);
   co_return dropped;
+}
+
+// ---- checking
+
+Task<Result<void>> Versions::pin(Pool& pool, StateId checkpoint, Pins& into) {
+  auto question = [&pool, checkpoint] { return pool.family().pin(checkpoint); };
+  Result<std::unique_ptr<cache::StatePin>> pinned = co_await when_possible(pool.jobs(), question);
+  if (!pinned) co_return std::move(pinned).error();
+  into.push_back(std::move(*pinned));
+  co_return Result<void>();
+}
+
+// What runs at this moment, by a checkpoint that nobody sees and only the pin keeps.
+Task<Result<void>> Versions::pin_running(Pool& pool, const ApplianceRecord& record, Pins& into) {
+  cache::StoreFamily& family = pool.family();
+  const std::string label =
+      encode_label(new_label(record, history_of(family, record), CheckpointReason::clone));
+  auto question = [&family, &record, &label] { return family.checkpoint(record.head, label); };
+  Result<StateId> moment = co_await when_possible(pool.jobs(), question);
+  if (!moment) co_return std::move(moment).error();
+  Result<void> pinned = co_await pin(pool, *moment, into);
+  auto hide = [&family, &moment] { return family.drop(*moment); };
+  Result<void> hidden = co_await when_possible(pool.jobs(), hide);
+  co_return pinned ? hidden : pinned;
+}
+
+Task<Result<std::vector<std::string>>> Versions::check(ApplianceRecord record,
+                                                       std::function<bool()> stopped) {
+  Result<Pool*> pool = co_await acquire(record);
+  if (!pool) co_return std::move(pool).error();
+  auto findings = co_await check_in(**pool, record, std::move(stopped));
+  (*pool)->jobs().pump();
+  co_await release(**pool);
+  co_return findings;
+}
+
+Task<Result<std::vector<std::string>>> Versions::check_in(Pool& pool,
+                                                          const ApplianceRecord& record,
+                                                          std::function<bool()> stopped) {
+  Pins pins;
+  Result<void> pinned = co_await pin_running(pool, record, pins);
+  if (!pinned) co_return std::move(pinned).error();
+  for (const Checkpoint& checkpoint : history_of(pool.family(), record).checkpoints) {
+    pinned = co_await pin(pool, checkpoint.state, pins);
+    // One that was removed meanwhile is not missed.
+    if (!pinned && !pinned.failed_with(Errc::stale)) co_return std::move(pinned).error();
+  }
+  std::vector<cache::PinnedState> states;
+  for (const auto& one : pins)
+    states.push_back({one->state(), one->root(), one->epoch(), states.empty()});
+  cache::CheckOptions options;
+  options.data = true;
+  options.stopped = std::move(stopped);
+  auto walk = [&pool, &states, &options] {
+    return cache::check_states(pool.directory(), states, options);
+  };
+  Result<cache::CheckReport> report = co_await run_blocking(disk_, loop_, std::move(walk));
+  if (!report) co_return std::move(report).error();
+  co_return findings_of(std::move(*report));
 }
 
 }  // namespace rowan::proxy

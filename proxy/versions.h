@@ -44,8 +44,8 @@ class Versions {
  public:
   // All outlive it. `changed` hears of each appliance whose checkpoints are others now.
   using Changed = std::function<void(const ApplianceRecord&, const History&)>;
-  Versions(Loop& loop, Registry& registry, PoolSet& pools, Exports& exports)
-      : loop_(loop), registry_(registry), pools_(pools), exports_(exports) {}
+  Versions(Loop& loop, DiskPool& disk, Registry& registry, PoolSet& pools, Exports& exports)
+      : loop_(loop), disk_(disk), registry_(registry), pools_(pools), exports_(exports) {}
   void set_changed(Changed changed) { changed_ = std::move(changed); }
 
   struct NewCheckpoint {
@@ -73,6 +73,11 @@ class Versions {
   // use.
   Task<Result<void>> drop_all(ApplianceRecord record);
 
+  // Walks all that the appliance's states show, while they are served: a sentence for each finding.
+  // try_later: `stopped` said so.
+  Task<Result<std::vector<std::string>>> check(ApplianceRecord record,
+                                               std::function<bool()> stopped);
+
   // For whatever else is done with states: the pool stays open until release().
   Task<Result<Pool*>> acquire(const ApplianceRecord& record);
   Task<void> release(Pool& pool);
@@ -86,9 +91,15 @@ class Versions {
                                        const std::string& checkpoint);
   Task<Result<cache::StateId>> branch_in(Pool& pool, const ApplianceRecord& record,
                                          const std::string& checkpoint);
+  using Pins = std::vector<std::unique_ptr<cache::StatePin>>;
+  Task<Result<void>> pin(Pool& pool, cache::StateId checkpoint, Pins& into);
+  Task<Result<void>> pin_running(Pool& pool, const ApplianceRecord& record, Pins& into);
+  Task<Result<std::vector<std::string>>> check_in(Pool& pool, const ApplianceRecord& record,
+                                                  std::function<bool()> stopped);
   void tell(const ApplianceRecord& record, Pool& pool);
 
   Loop& loop_;
+  DiskPool& disk_;
   Registry& registry_;
   PoolSet& pools_;
   Exports& exports_;

@@ -145,11 +145,11 @@ void add_appliance_commands(CLI::App& root, Parse& parse) {
   remove->add_flag("--force", line.force, "Also while clients have it mounted");
   CLI::App* check =
       add_command(root, parse, Command::check, "check",
-                  "Verify the redirect stores of appliances",
+                  "Verify the redirect stores of appliances, all their checkpoints included",
                   "  rowan check\n  rowan check vm1 --offline\n"
                   "\n"
-                  "An appliance that the daemon serves is checked with --offline only: its clients "
-                  "wait meanwhile.");
+                  "All that clients can read is compared with its checksums while they go on. With "
+                  "--offline they wait, and the store's books on its own space are checked too.");
   check->add_option("APPLIANCE", line.subject, "Only this one (default: all)");
   check->add_flag("--offline", line.offline, "Let the clients of served ones wait for the check");
 }

@@ -45,7 +45,7 @@ class FakeHost final : public Host {
     forgotten.push_back(image.name + (version.empty() ? "" : "@" + version));
     co_return Result<void>();
   }
-  Task<Result<std::vector<std::string>>> check_store(std::string, bool) override {
+  Task<Result<std::vector<std::string>>> check_store(ApplianceRecord, bool) override {
     co_return findings;
   }
 
@@ -67,7 +67,7 @@ struct Fixture {
   std::unique_ptr<Registry> registry = Registry::load(*state, loop.clock(), make_marker).value();
   Exports exports;
   PoolSet pools{loop, disk};
-  Versions versions{loop, *registry, pools, exports};
+  Versions versions{loop, disk, *registry, pools, exports};
   FakeHost host{versions};
   AdminApi api{*registry, host, loop, disk};
 

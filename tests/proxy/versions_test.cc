@@ -75,6 +75,23 @@ struct Fixture : test::LiveFixture {
     return read(found.object);
   }
 
+  // Changes a byte where the first segment that has the text has it first.
+  bool flip_in_segments(const std::string& name, const std::string& text) const {
+    const std::filesystem::path folder = std::filesystem::path(store_file(name, "x")).parent_path();
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (!entry.path().filename().string().starts_with("segment-")) continue;
+      std::fstream file(entry.path(), std::ios::binary | std::ios::in | std::ios::out);
+      const std::string bytes(std::istreambuf_iterator<char>(file), {});
+      const std::size_t at = bytes.find(text);
+      if (at == std::string::npos) continue;
+      file.clear();
+      file.seekp(static_cast<std::streamoff>(at));
+      file.put('x');
+      return true;
+    }
+    return false;
+  }
+
   Versions& versions() { return host->versions(); }
   Result<Checkpoint> checkpoint(const std::string& name) {
     Versions::NewCheckpoint wanted;
@@ -224,6 +241,25 @@ TEST_CASE("what a crash left without an owner is dropped when the pool is opened
   CHECK(f.states() == 2);
   CHECK(f.get("vm", "new") == "text");
   CHECK(f.get("vm@one", "new") == "text");
+}
+
+TEST_CASE("a served appliance is checked with all its checkpoints, and damage is named by path") {
+  Fixture f;
+  f.put("old", std::string(100'000, 'o'));
+  REQUIRE(f.checkpoint("one"));
+  f.put("old", std::string(100'000, 'n'));
+  f.put("new", "text");
+  auto check = [&f] { return f.run(f.host->check_store(f.record, false)).value(); };
+  CHECK(check().empty());
+  CHECK(f.names() == std::vector<std::string>{"one"});
+  const std::size_t states = f.states();
+
+  REQUIRE(f.flip_in_segments("vm", std::string(64, 'o')));
+  const std::vector<std::string> findings = check();
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].find("/old: bytes 0 to 4096 are damaged") != std::string::npos);
+  CHECK(f.get("vm", "new") == "text");
+  CHECK(f.states() == states);
 }
 
 TEST_CASE("names of checkpoints are the operator's or the time's, and each is there once") {
