@@ -41,7 +41,14 @@ std::size_t ApplianceSet::count(State state) const {
 }
 
 std::size_t ApplianceSet::serving() const { return count(State::open); }
-std::size_t ApplianceSet::failed() const { return count(State::failed); }
+
+// Also while they are tried again.
+std::size_t ApplianceSet::failed() const {
+  auto is_so = [](const auto& entry) {
+    return entry.second.state != State::open && !entry.second.why.empty();
+  };
+  return static_cast<std::size_t>(std::count_if(entries_.begin(), entries_.end(), is_so));
+}
 
 bool ApplianceSet::opening(std::string_view name) const {
   const Entry* entry = find(name);
