@@ -1,6 +1,7 @@
 """The count at the end of tools/check is the sum of what the programs counted, faults included."""
 
 import os
+import re
 import sys
 import unittest
 import unittest.mock
@@ -81,19 +82,22 @@ class Counting(unittest.TestCase):
 
     def test_every_program_with_seeds_is_in_the_nightly_suite(self):
         for folder, _, names in os.walk(os.path.join(TOP, "tests")):
-            for name in names:
-                if not name.endswith("_test.cc"):
-                    continue
+            for name in (name for name in names if name.endswith("_test.cc")):
                 with open(os.path.join(folder, name), encoding="utf-8") as source:
-                    seeded = "support/seeds.h" in source.read()
-                if not seeded:
-                    continue
+                    if "support/seeds.h" not in source.read():
+                        continue
                 with open(os.path.join(folder, "meson.build"), encoding="utf-8") as build:
-                    tests = build.read().split("test(")
-                built = [text for text in tests if f"'{name}'" in text]
-                # The program may have a variable of its own, above its test.
-                at = tests.index(built[0])
-                self.assertIn("'seeds'", built[0] + "".join(tests[at + 1:at + 2]), name)
+                    self.assertIn("'seeds'", test_of(name, build.read()), name)
+
+
+def test_of(source, build):
+    """The words of the test() whose program is made of this source, itself or by a variable."""
+    named = re.search(rf"^(\w+) = executable\([^)]*'{re.escape(source)}'", build, re.MULTILINE)
+    program = f"{named[1]}," if named else f"'{source}'"
+    for words in re.split(r"^(?=\S)", build, flags=re.MULTILINE):
+        if words.startswith("test(") and program in words:
+            return words
+    return ""
 
 
 if __name__ == "__main__":
