@@ -260,7 +260,9 @@ std::variant<CommandLine, Finished> parse_command_line(int argc, const char* con
     // Of a word that is none of its commands the library says that a command is missing.
     std::vector<std::string> unknown = root.remaining(true);
     bool lacks_command = why.find("subcommand is required") != std::string::npos;
-    if (lacks_command && !unknown.empty()) why = "there is no command '" + unknown.front() + "'";
+    if (lacks_command && !unknown.empty() && !unknown.front().starts_with('-')) {
+      why = "there is no command '" + unknown.front() + "'";
+    }
     std::cerr << "rowan: " << (words == "rowan" ? "" : words.substr(6) + ": ") << why
               << "; try '" << words << " --help'\n";
     return Finished{2};
