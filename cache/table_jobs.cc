@@ -134,6 +134,8 @@ void CleanupJob::run() noexcept {
     auto removed = directory->remove(layout::segment(segment));
     if (!removed && !removed.failed_with(Errc::not_found)) ++failures;
   }
+  // Their room comes back when the removal is committed.
+  if (!segments.empty()) synced = directory->sync();
   std::unique_ptr<File> file;
   std::uint32_t opened = 0;
   for (const DeadRange& range : ranges) {

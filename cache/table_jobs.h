@@ -160,6 +160,7 @@ class CleanupJob final : public TableJob {
   std::vector<DeadRange> ranges;         // sorted; of segments that stay
   std::vector<std::uint32_t> segments;   // to remove
   std::uint64_t failures = 0;
+  Result<void> synced;                   // the removal: an error is sticky
 };
 
 class CloseJob final : public TableJob {

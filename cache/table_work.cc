@@ -310,6 +310,7 @@ std::unique_ptr<Job> TableImpl::make_cleanup() {
 void TableImpl::done(CleanupJob& job) {
   maintenance_out_ = false;
   cleanup_due_ = false;
+  if (!job.synced) return fail(job.synced.error(), "syncing the removal of segments");
   for (const std::uint32_t segment : job.segments) {
     segments_.erase(segment);
     files_.erase(segment);

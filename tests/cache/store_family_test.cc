@@ -261,3 +261,40 @@ TEST_CASE("damage in a checkpoint's data is found, though no head refers to it")
   REQUIRE(report);
   CHECK(report->finding_count == 1);
 }
+
+TEST_CASE("on a full disk a checkpoint can be dropped, and its room is there for the head") {
+  Fixture f;
+  f.head.reset();
+  f.family.reset();
+  StoreOptions options = small_options();
+  options.table.reserve_bytes = 1 << 20;
+  f.family = *StoreFamily::open(*f.root, options);
+  f.head = f.store(first_state);
+  constexpr std::uint64_t files = 64;
+  const std::string bytes(128 << 10, 'a');
+  for (std::uint64_t i = 0; i < files; ++i) write_file(*f.head, ObjectId{10 + i}, bytes);
+  const StateId checkpoint = *f.family->checkpoint(first_state, "base");
+  for (std::uint64_t i = 0; i < files; ++i) write_file(*f.head, ObjectId{10 + i}, bytes);
+  f.settle();
+  const std::uint64_t full = f.disk.used_bytes();
+  f.disk.limit(full);
+  Transaction transaction;
+  auto write = [&](std::uint64_t i) {
+    transaction.clear();
+    transaction.write(ObjectId{10 + i}, 1 << 20, as_bytes(bytes));
+    auto ticket = loading(*f.head, [&] { return f.head->apply(transaction); });
+    test::make_durable(*f.family, f.family->applied());
+    return ticket;
+  };
+  std::uint64_t wrote = 0;
+  while (wrote < 16 && write(wrote)) ++wrote;
+  REQUIRE(wrote < 16);   // the reserve gives a little
+  REQUIRE(f.family->drop(checkpoint));
+  f.settle();
+  CHECK(f.family->states().size() == 1);
+  CHECK(f.disk.used_bytes() + files * bytes.size() / 2 < full);
+  for (std::uint64_t i = 0; i < files / 4; ++i) REQUIRE(write(i));
+  f.disk.limit(0);
+  f.settle();
+  f.check_closed();
+}
