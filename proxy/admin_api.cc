@@ -23,6 +23,9 @@ unsigned http_status(Errc code) {
       return 405;
     case Errc::exists:
     case Errc::busy:
+    case Errc::is_directory:
+    case Errc::not_directory:
+    case Errc::cross_device:
       return 409;
     case Errc::timed_out:
     case Errc::disconnected:
@@ -34,11 +37,6 @@ unsigned http_status(Errc code) {
     default:
       return 500;
   }
-}
-
-HttpReply reply_for(const Error& error) {
-  return error_reply(http_status(error.code), to_string(error.code),
-                     error.detail.empty() ? to_string(error.code) : std::string_view(error.detail));
 }
 
 // The path's parts between slashes; percent signs stay as they are and so name nothing.
@@ -113,6 +111,11 @@ Result<void> check_source(const std::string& source) {
 
 }  // namespace
 
+HttpReply reply_for(const Error& error) {
+  return error_reply(http_status(error.code), to_string(error.code),
+                     error.detail.empty() ? to_string(error.code) : std::string_view(error.detail));
+}
+
 Result<AdminApi::Route> AdminApi::parse_route(const HttpRequest& request) {
   std::string_view target = request.target;
   std::size_t mark = target.find('?');
@@ -140,6 +143,7 @@ Result<AdminApi::Route> AdminApi::parse_route(const HttpRequest& request) {
 }
 
 Task<HttpReply> AdminApi::handle(const HttpRequest& request) {
+  if (StatesApi::handles(request)) co_return co_await states_.handle(request);
   Result<Route> route = parse_route(request);
   if (!route) co_return reply_for(route.error());
   Result<Json> answer = co_await dispatch(*route);

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "proxy/admin_http.h"
+#include "proxy/admin_states.h"
 #include "proxy/host.h"
 #include "proxy/json.h"
 #include "proxy/registry.h"
@@ -24,6 +25,8 @@ class AdminApi final : public AdminHandler {
   // All outlive the API.
   AdminApi(Registry& registry, Host& host, Loop& loop, DiskPool& disk)
       : registry_(registry), host_(host), loop_(loop), disk_(disk), turn_(loop) {}
+  // Ends the long work that requests began; before the host shuts down.
+  Task<void> close() { return states_.close(); }
 
   Task<HttpReply> handle(const HttpRequest& request) override;
 
@@ -71,6 +74,7 @@ class AdminApi final : public AdminHandler {
   Loop& loop_;
   DiskPool& disk_;
   Turn turn_;
+  StatesApi states_{registry_, host_, loop_, disk_, turn_};
 };
 
 }  // namespace rowan::proxy

@@ -78,7 +78,8 @@ HttpRequestReader::State HttpRequestReader::refuse(unsigned status, std::string_
 std::string encode_http_reply(const HttpReply& reply) {
   std::string text = "HTTP/1.1 " + std::to_string(reply.status) + " ";
   text += reason_of(reply.status);
-  text += "\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ";
+  text += "\r\nContent-Type: " + reply.content_type;
+  text += "\r\nConnection: close\r\nContent-Length: ";
   text += std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body;
   return text;
 }

@@ -21,7 +21,7 @@
 
 namespace rowan::proxy {
 
-inline constexpr std::size_t max_http_head_bytes = 8u << 10;  // request line and fields
+inline constexpr std::size_t max_http_head_bytes = 16u << 10;  // request line and fields
 inline constexpr std::size_t max_http_body_bytes = 64u << 10;
 inline constexpr std::size_t max_admin_connections = 32;
 
@@ -33,7 +33,8 @@ struct HttpRequest {
 
 struct HttpReply {
   unsigned status = 200;
-  std::string body;  // JSON
+  std::string body;  // JSON, unless another type says what
+  std::string content_type = "application/json";
 };
 
 // A request from bytes in any split. Knows no socket.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "proxy/admin_http.h"
 #include "rpc/base/result.h"
 
 namespace rowan::proxy {
@@ -12,5 +13,6 @@ namespace rowan::proxy {
 std::string time_text(std::int64_t seconds);
 
 Error no_such_resource();
+HttpReply reply_for(const Error& error);
 
 }  // namespace rowan::proxy

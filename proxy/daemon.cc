@@ -196,6 +196,7 @@ class Daemon {
     if (udp_server_) co_await udp_server_->drain();
     if (server_) co_await server_->drain(drain_patience);
     if (admin_) co_await admin_->close();
+    if (api_) co_await api_->close();
     co_await host_->shut_down();
     loop_.stop();
   }

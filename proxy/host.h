@@ -10,6 +10,7 @@
 
 #include "cache/block_cache.h"
 #include "proxy/appliance.h"
+#include "proxy/names.h"
 #include "proxy/records.h"
 #include "proxy/versions.h"
 #include "rpc/base/result.h"
@@ -59,6 +60,20 @@ class Host {
   virtual ApplianceStatus appliance_status(std::string_view name) const = 0;
 
   virtual Versions& versions() = 0;
+  // An appliance, or a checkpoint of it, to be looked at: hold a Call at once. busy: it is not
+  // being served; not_found: no such checkpoint. Without a daemon see offline_session.h.
+  virtual Task<Result<Appliance*>> open_state(ApplianceRecord, std::string) {
+    co_return Error(Errc::not_supported, "no appliance is served here");
+  }
+  // A version of an image, until it is released.
+  struct UsedImage {
+    Image* image = nullptr;
+    cache::VersionId version{};
+  };
+  virtual Task<Result<UsedImage>> acquire_image(ImageName) {
+    co_return Error(Errc::not_supported, "no image is open here");
+  }
+  virtual Task<void> release_image(cache::VersionId) { co_return; }
   // An appliance's record was changed.
   virtual void update(const ApplianceRecord& record) = 0;
 

@@ -93,6 +93,31 @@ ApplianceStatus LiveHost::appliance_status(std::string_view name) const {
   return status;
 }
 
+Task<Result<Appliance*>> LiveHost::open_state(ApplianceRecord record, std::string checkpoint) {
+  Appliance* running = exports_.find(record.id);
+  if (running == nullptr || running->waiting()) {
+    const std::string why = appliances_.trouble(record.name);
+    co_return Error(Errc::busy, "appliance '" + record.name + "' is not being served now" +
+                                    (why.empty() ? "; try again in a moment" : ": " + why));
+  }
+  if (checkpoint.empty()) co_return running;
+  Result<Appliance*> opened = co_await views_.open(record.name + "@" + checkpoint);
+  if (!opened.failed_with(Errc::not_found)) co_return opened;
+  co_return Error(Errc::not_found, "no checkpoint '" + record.name + "@" + checkpoint +
+                                       "'; 'rowan log " + record.name + "' shows what there is");
+}
+
+Task<Result<Host::UsedImage>> LiveHost::acquire_image(ImageName name) {
+  CO_TRY(ImageVersion version, registry_.version(name));
+  CO_TRY(auto catalog, registry_.image_catalog(name.name));
+  UsedImage used;
+  used.version = version.id;
+  Result<Image*> image = co_await images_.acquire(name.name, version, std::move(catalog));
+  if (!image) co_return std::move(image).error();
+  used.image = *image;
+  co_return used;
+}
+
 Task<Result<void>> LiveHost::forget_image(ImageRecord image, std::string version) {
   return forget_in(images_, registry_, std::move(image), std::move(version));
 }

@@ -69,6 +69,9 @@ class LiveHost final : public Host {
   VersionStatus version_status(const ImageVersion& version) const override;
   ApplianceStatus appliance_status(std::string_view name) const override;
   Versions& versions() override { return versions_; }
+  Task<Result<Appliance*>> open_state(ApplianceRecord record, std::string checkpoint) override;
+  Task<Result<UsedImage>> acquire_image(ImageName name) override;
+  Task<void> release_image(cache::VersionId version) override { return images_.release(version); }
   void update(const ApplianceRecord& record) override { appliances_.update(record); }
   Task<Result<void>> start(const ApplianceRecord& appliance) override;
   Task<Result<void>> stop(std::string name) override;

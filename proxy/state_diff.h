@@ -47,7 +47,7 @@ class StateDiff {
  public:
   struct Place {  // all outlive the diff
     cache::StoreFamily& family;
-    FamilyJobs& jobs;
+    StoreJobs& jobs;
     Loop& loop;
     DiskPool& disk;
   };

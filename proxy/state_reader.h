@@ -9,15 +9,13 @@
 
 #include "cache/store.h"
 #include "cache/store_family.h"
+#include "proxy/appliance.h"
 #include "proxy/file_changes.h"
 #include "proxy/image.h"
-#include "proxy/job_runner.h"
 #include "rpc/base/result.h"
 #include "rpc/base/task.h"
 
 namespace rowan::proxy {
-
-using FamilyJobs = JobRunner<cache::StoreFamily>;
 
 FileFacts facts_of(const cache::ObjectRecord& record);
 FileFacts facts_of(const cache::ImageAttributes& attributes);
@@ -25,7 +23,7 @@ FileFacts facts_of(const cache::ImageAttributes& attributes);
 class StateReader {
  public:
   // All outlive the reader. A null store: the image as it is.
-  StateReader(cache::Store* store, FamilyJobs& jobs, Image& image)
+  StateReader(cache::Store* store, StoreJobs& jobs, Image& image)
       : store_(store), jobs_(jobs), image_(image) {}
 
   Image& image() { return image_; }
@@ -47,7 +45,7 @@ class StateReader {
 
  private:
   cache::Store* store_;
-  FamilyJobs& jobs_;
+  StoreJobs& jobs_;
   Image& image_;
 };
 

@@ -197,6 +197,54 @@ void add_version_commands(CLI::App& root, Parse& parse) {
   clone->add_option("NEW", line.target, "Name of the new appliance")->required();
 }
 
+void add_diff(CLI::App& root, Parse& parse) {
+  CommandLine& line = parse.line;
+  CLI::App* diff = add_command(
+      root, parse, Command::diff, "diff", "Show what changed between two states of an appliance",
+      "  rowan diff vm1                      what it has changed of its image\n"
+      "  rowan diff vm1@monday vm1           since then\n"
+      "  rowan diff vm1@monday @tuesday --stat\n"
+      "  rowan diff vm1@golden vm2           of a clone\n"
+      "  rowan diff vm1@monday vm1 --content /etc/fstab\n"
+      "\n"
+      "+ added, - removed, R renamed, L one more name of a file, M modified. Times are not "
+      "compared.");
+  diff->add_option("STATE", line.subject, "APPLIANCE or APPLIANCE@CHECKPOINT; alone: the newer of "
+                                          "the two, the image is the older")
+      ->required();
+  diff->add_option("NEWER", line.target, "APPLIANCE, APPLIANCE@CHECKPOINT or @CHECKPOINT");
+  diff->add_flag("--stat", line.stat, "Only how much changed");
+  diff->add_option("--content", line.path, "Compare one text file line by line, up to 32 MiB")
+      ->type_name("PATH");
+}
+
+void add_file_commands(CLI::App& root, Parse& parse) {
+  CommandLine& line = parse.line;
+  add_diff(root, parse);
+  constexpr const char* state = "APPLIANCE@CHECKPOINT, or APPLIANCE as it is now";
+  CLI::App* cat = add_command(root, parse, Command::cat, "cat", "Print a file of a state",
+                              "  rowan cat vm1@monday /etc/fstab");
+  cat->add_option("STATE", line.subject, state)->required();
+  cat->add_option("PATH", line.path, "File; symbolic links lead within the state")->required();
+  CLI::App* ls = add_command(root, parse, Command::ls, "ls", "List a directory of a state",
+                             "  rowan ls vm1@monday /etc");
+  ls->add_option("STATE", line.subject, state)->required();
+  ls->add_option("PATH", line.path, "Directory or file (default: /)");
+  CLI::App* restore = add_command(
+      root, parse, Command::restore, "restore",
+      "Put a file or a directory of a checkpoint back into the running appliance",
+      "  rowan restore vm1@monday /etc/fstab\n"
+      "  rowan restore vm1@monday /home/eve --to /home/eve.monday\n"
+      "\n"
+      "Each file is replaced at once, when it is complete. What a directory has now and had not "
+      "then, stays.");
+  restore->add_option("STATE", line.subject, "APPLIANCE@CHECKPOINT")->required();
+  restore->add_option("PATH", line.path, "File or directory")->required();
+  restore->add_option("--to", line.to, "Put it there instead (default: PATH)")->type_name("PATH");
+  restore->add_flag("--force", line.force,
+                    "Also where a file replaces a directory, or a directory a file");
+}
+
 void add_view_commands(CLI::App& root, Parse& parse) {
   CommandLine& line = parse.line;
   add_command(root, parse, Command::status, "status", "Show what the daemon does",
@@ -250,6 +298,7 @@ std::variant<CommandLine, Finished> parse_command_line(int argc, const char* con
   add_image_commands(root, parse);
   add_appliance_commands(root, parse);
   add_version_commands(root, parse);
+  add_file_commands(root, parse);
   add_view_commands(root, parse);
   try {
     root.parse(argc, argv);

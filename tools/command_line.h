@@ -24,6 +24,10 @@ enum class Command : std::uint8_t {
   log,
   rollback,
   clone,
+  diff,
+  cat,
+  ls,
+  restore,
   status,
   doctor,
 };
@@ -38,9 +42,11 @@ struct CommandLine {
   std::string source, image, version;
   std::vector<std::string> allow;
   std::string checkpoint, message, every, keep;  // checkpoint
-  std::string target;                            // clone's NEW
+  std::string target;                            // clone's NEW, diff's second state
+  std::string path, to;                          // diff --content, cat, ls, restore
   std::string quota, durability = "sync";
   bool root_squash = false, force = false, offline = false, write = false;
+  bool stat = false;  // diff: totals only
   std::uint32_t timeout_seconds = 30;  // doctor, in all
 
   std::string config;                                        // serve --config

@@ -23,17 +23,6 @@ constexpr Duration answer_patience = std::chrono::minutes(10);
 // A daemon that holds the lock opens its socket within this time, or will not.
 constexpr Duration start_patience = std::chrono::seconds(10);
 
-// The message and code of an error reply.
-Error error_of(const HttpReply& reply) {
-  Errc code = reply.status == 400 ? Errc::usage : Errc::io;
-  Result<Json> body = proxy::parse_json(reply.body);
-  if (body && body->is_object() && body->contains("error")) {
-    if (auto message = proxy::text_member((*body)["error"], "message"))
-      return Error(code, *message);
-  }
-  return Error(code, "the daemon answered with status " + std::to_string(reply.status));
-}
-
 // A directory is named absolutely in the record: the daemon has another working directory.
 Result<std::string> absolute_source(const std::string& source) {
   if (source.starts_with("nfs://")) return source;
@@ -222,6 +211,17 @@ int run_check(const CommandLine& line) {
 }
 
 }  // namespace
+
+// The message and code of an error reply.
+Error error_of(const HttpReply& reply) {
+  Errc code = reply.status == 400 ? Errc::usage : Errc::io;
+  Result<Json> body = proxy::parse_json(reply.body);
+  if (body && body->is_object() && body->contains("error")) {
+    if (auto message = proxy::text_member((*body)["error"], "message"))
+      return Error(code, *message);
+  }
+  return Error(code, "the daemon answered with status " + std::to_string(reply.status));
+}
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 

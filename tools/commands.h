@@ -17,10 +17,15 @@ int run_admin_command(const CommandLine& line);
 // checkpoint, log, rollback, clone.
 int run_versions_command(const CommandLine& line);
 
+// diff, cat, ls, restore.
+int run_states_command(const CommandLine& line);
+
 // What every command is made of: a request to the daemon if there is one, else to the state
 // directory itself; the answer's JSON, or its error.
 Result<proxy::HttpReply> ask(const CommandLine& line, const proxy::HttpRequest& request);
 Result<proxy::Json> ask_json(const CommandLine& line, const proxy::HttpRequest& request);
+// What a reply that is not 200 says.
+Error error_of(const proxy::HttpReply& reply);
 // To standard output.
 void print(std::string_view text);
 

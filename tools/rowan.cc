@@ -53,6 +53,11 @@ int run(const CommandLine& line) {
     case Command::rollback:
     case Command::clone:
       return run_versions_command(line);
+    case Command::diff:
+    case Command::cat:
+    case Command::ls:
+    case Command::restore:
+      return run_states_command(line);
     default:
       return run_admin_command(line);
   }

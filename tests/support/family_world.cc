@@ -31,7 +31,7 @@ FamilyWorld::FamilyWorld(std::uint64_t seed) : disk_(seed) {
   auto made = cache::StoreFamily::create(*root_, small_options());
   CHECK(made.has_value());
   family_ = std::move(*made);
-  jobs_ = std::make_unique<proxy::FamilyJobs>(client_.loop, client_.disk, *family_);
+  jobs_ = std::make_unique<proxy::StoreJobs>(client_.loop, client_.disk, *family_);
 }
 
 FamilyWorld::~FamilyWorld() {
@@ -45,8 +45,8 @@ void FamilyWorld::start() {
   empty_ = checkpoint();
   auto store = loading(*family_, [&] { return family_->store(cache::first_state); });
   CHECK(store.has_value());
-  auto appliance = std::make_unique<proxy::Appliance>(plain_settings(), std::move(*store),
-                                                      image(), client_.loop, client_.disk);
+  auto appliance = std::make_unique<proxy::Appliance>(plain_settings(), std::move(*store), jobs(),
+                                                      image(), client_.loop);
   CHECK(client_.exports.add(std::move(appliance)).has_value());
 }
 
@@ -97,12 +97,19 @@ void FamilyWorld::walk_directory(proxy::Appliance& appliance, ObjectId directory
   }
 }
 
-SeenTree FamilyWorld::walk(StateId state) {
-  if (state == cache::no_state) state = empty_;
+std::unique_ptr<proxy::Appliance> FamilyWorld::view(StateId state) {
   auto store = loading(*family_, [&] { return family_->store(state); });
   CHECK(store.has_value());
-  proxy::Appliance appliance(plain_settings("view", 0x77), std::move(*store), image(),
-                             client_.loop, client_.disk);
+  proxy::ApplianceSettings settings = plain_settings("view", 0x77);
+  settings.read_only = true;
+  return std::make_unique<proxy::Appliance>(settings, std::move(*store), jobs(), image(),
+                                            client_.loop);
+}
+
+SeenTree FamilyWorld::walk(StateId state) {
+  if (state == cache::no_state) state = empty_;
+  std::unique_ptr<proxy::Appliance> opened = view(state);
+  proxy::Appliance& appliance = *opened;
   SeenTree tree;
   auto root = client_.run(appliance.view().load_node(cache::image_root));
   CHECK(root.has_value());

@@ -37,6 +37,8 @@ class FamilyWorld {
   SimDisk& disk() { return disk_; }
 
   cache::StateId checkpoint();
+  // Read-only; to be closed before it is destroyed.
+  std::unique_ptr<proxy::Appliance> view(cache::StateId state);
   // What a client that walks everything sees; no_state: the image as it is.
   SeenTree walk(cache::StateId state);
   Result<std::unique_ptr<proxy::Comparison>> diff(cache::StateId before, cache::StateId after,
@@ -45,7 +47,7 @@ class FamilyWorld {
   std::string told(cache::StateId before, cache::StateId after);
 
  private:
-  proxy::FamilyJobs& jobs() { return *jobs_; }
+  proxy::StoreJobs& jobs() { return *jobs_; }
   void walk_directory(proxy::Appliance& appliance, cache::ObjectId directory,
                       const std::string& path, SeenTree& tree);
   std::string content_of(proxy::Appliance& appliance, cache::ObjectId id,
@@ -55,7 +57,7 @@ class FamilyWorld {
   std::unique_ptr<cache::Directory> root_ = disk_.root();
   std::unique_ptr<cache::StoreFamily> family_;
   ApplianceFixture client_;
-  std::unique_ptr<proxy::FamilyJobs> jobs_;
+  std::unique_ptr<proxy::StoreJobs> jobs_;
   cache::StateId empty_ = cache::no_state;
 };
 
