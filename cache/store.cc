@@ -86,6 +86,7 @@ void StoreImpl::reload(StoreMemory memory) {
   counters_ = durable_counters_ = memory.counters;
   purges_ = std::move(memory.purges);
   purge_cursors_.clear();
+  purge_damaged_.clear();
   // What was not committed is gone with the content it was for.
   verifier_ = random_verifier();
 }
@@ -239,10 +240,19 @@ Result<Ticket> StoreImpl::apply(Transaction& transaction) {
 
 // Takes some dead extents away; what it has to load or to wait for ends it for now.
 void StoreImpl::purge_some() {
-  const ObjectId id = purges_.begin()->first;
+  const auto next = std::find_if(purges_.begin(), purges_.end(), [this](const auto& purge) {
+    return !purge_damaged_.contains(purge.first);
+  });
+  if (next == purges_.end()) return;
+  const ObjectId id = next->first;
   StoreStage stage(*table_, counters_, purges_, eager_drops_);
   std::uint64_t cursor = purge_cursors_[id];
   auto over = stage.purge(id, cursor);
+  if (over.failed_with(Errc::corrupt) || over.failed_with(Errc::io)) {
+    // It stays as it is until the next opening, and does not keep others from theirs.
+    purge_damaged_.insert(id);
+    return purge_some();
+  }
   if (!over) return;
   auto ticket = commit(stage, true);
   if (!ticket) return;

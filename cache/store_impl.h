@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -83,6 +84,7 @@ class StoreImpl final : public Store {
   Counters counters_, durable_counters_;    // now, and as the table's record says
   PurgeMarks purges_;
   std::map<ObjectId, std::uint64_t> purge_cursors_;
+  std::set<ObjectId> purge_damaged_;        // records of these cannot be read
   bool purging_ = true;
 };
 

@@ -9,6 +9,8 @@
 
 #include "cache/checker.h"
 #include "cache/store.h"
+#include "cache/store_records.h"
+#include "cache/table_page.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/seeds.h"
 #include "tests/support/sim_disk.h"
@@ -353,4 +355,72 @@ TEST_CASE("a cut below what a purge in the background has already looked at is p
   test::run_jobs(*store);
   CHECK(store->usage().data_bytes == bytes_of(expected));
   CHECK(difference(*store, expected) == "");
+}
+
+namespace {
+
+// Damages the last leaf of the tree that holds nothing but extents of this object.
+void damage_last_leaf_of(SimDisk& disk, ObjectId id) {
+  auto root = disk.root();
+  auto tree = *root->open("tree", OpenMode::read);
+  const std::string prefix = key_prefix(RecordKind::extent, id);
+  std::uint64_t place = 0;
+  std::string last;
+  std::vector<std::byte> bytes(page_size);
+  for (std::uint64_t at = page_size; at + page_size <= *tree->size(); at += page_size) {
+    REQUIRE(tree->read_at(at, bytes));
+    const auto claim = claim_of(bytes);
+    if (!claim || claim->level != 0) continue;
+    if (!check_page(bytes, claim->pointer, 0, claim->epoch)) continue;
+    const PageView page(bytes);
+    if (page.count() == 0 || !page.key(0).starts_with(prefix)) continue;
+    if (!page.key(page.count() - 1).starts_with(prefix) || page.key(0) <= last) continue;
+    last = page.key(0);
+    place = at;
+  }
+  REQUIRE(place != 0);
+  disk.flip("tree", place + 1000, 3);
+}
+
+}  // namespace
+
+TEST_CASE("an object whose records are damaged keeps no other one from being purged") {
+  SimDisk disk(1);
+  std::mt19937_64 random(1);
+  const StoreOptions options = small_options(random);
+  constexpr std::uint64_t blocks = 1000;
+  {
+    auto root = disk.root();
+    auto store = *Store::create(*root, options);
+    for (const ObjectId id : {ObjectId{5}, ObjectId{6}}) {
+      for (std::uint64_t block = 0; block < blocks; ++block) {
+        Transaction transaction;
+        transaction.put_object(id, {});
+        transaction.write(id, block * data_block_size, as_bytes(std::string_view("x")));
+        auto apply = [&] { return store->apply(transaction); };
+        auto ticket = test::loading(*store, apply);
+        if (!ticket) {
+          test::make_durable(*store, store->applied());
+          ticket = test::loading(*store, apply);
+        }
+        REQUIRE(ticket);
+      }
+    }
+    test::close_cleanly(*store);
+  }
+  damage_last_leaf_of(disk, ObjectId{5});
+  auto root = disk.root();
+  auto store = *Store::open(*root, options);
+  for (const ObjectId id : {ObjectId{5}, ObjectId{6}}) {
+    Transaction transaction;
+    transaction.truncate(id, 0);
+    REQUIRE(test::loading(*store, [&] { return store->apply(transaction); }));
+  }
+  test::make_durable(*store, store->applied());
+  std::string problem;
+  CHECK(content_of(*store, ObjectId{6}, problem).empty());
+  CHECK(problem == "");
+  // All of the one, and of the other what comes before the damage.
+  CHECK(store->usage().data_bytes < blocks * data_block_size);
+  CHECK(store->usage().data_bytes > 0);
 }
