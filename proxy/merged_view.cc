@@ -50,10 +50,7 @@ MergedView::MergedView(const ApplianceSettings& settings, cache::Store& store,
       nodes_(limits.nodes),
       names_(limits.names) {}
 
-MergedView::~MergedView() {
-  loop_.cancel(stall_timer_);
-  loop_.cancel(flush_timer_);
-}
+MergedView::~MergedView() { loop_.cancel(flush_timer_); }
 
 Result<Node*> MergedView::node(Facts& facts, ObjectId id) {
   if (Node* known = nodes_.find(id)) return known;
@@ -173,7 +170,6 @@ ObjectRecord MergedView::record_for_change(const Node& node) const {
 Result<cache::Ticket> MergedView::apply(Facts& facts, Change& change) {
   Result<cache::Ticket> ticket = store_.apply(change.transaction_);
   jobs_.pump();
-  watch_stall();
   facts.store_is_busy = ticket.failed_with(Errc::try_later);
   if (!ticket) return ticket;
   for (auto& [id, record] : change.objects_) {
@@ -237,26 +233,13 @@ void MergedView::flush_soon() {
   auto flush = [this] {
     flush_timer_ = 0;
     store_.want_durable(store_.applied());
-    watch_stall();
-    jobs_.pump();
+      jobs_.pump();
   };
   flush_timer_ = loop_.call_after(async_flush, flush);
 }
 
 Task<Result<void>> MergedView::durable(cache::Ticket ticket) {
-  watch_stall();
   co_return co_await jobs_.durable(ticket);
-}
-
-// A disk that is too full to take what memory holds is tried again until there is room.
-void MergedView::watch_stall() {
-  if (!store_.stalled() || stall_timer_ != 0) return;
-  auto retry = [this] {
-    stall_timer_ = 0;
-    jobs_.pump();
-    watch_stall();
-  };
-  stall_timer_ = loop_.call_after(stall_retry, retry);
 }
 
 bool MergedView::may_log() {

@@ -178,12 +178,10 @@ class MergedView {
   static constexpr int max_attempts = 100'000;  // each learns something; a listing of millions ends
   static constexpr int max_busy_waits = 100;
 
-  static constexpr Duration stall_retry = std::chrono::seconds(1);
   static constexpr Duration async_flush = std::chrono::seconds(1);
   static constexpr Duration log_window = std::chrono::seconds(60);
   static constexpr int log_lines_per_window = 20;
 
-  void watch_stall();
   void flush_soon();
   Node* remember(cache::ObjectId id, const nfs3::Attributes& attributes,
                  std::unique_ptr<cache::ObjectRecord> record);
@@ -198,7 +196,7 @@ class MergedView {
   Loop& loop_;
   StoreJobs& jobs_;
   HandleSealer sealer_;
-  Loop::TimerId stall_timer_ = 0, flush_timer_ = 0;
+  Loop::TimerId flush_timer_ = 0;
   MonotonicTime log_window_end_{};
   int log_lines_ = 0;
   RecentMap<cache::ObjectId, Node> nodes_;
