@@ -52,10 +52,11 @@ def at(line):
 
 def check_versions(story):
     lines = versions()
-    for work in ("checkpoint", "rollback", "clone"):
+    for work in ("checkpoint", "rollback", "clone", "diff with the image",
+                 "diff of two checkpoints, one file apart"):
         figures = at(lines[work, "rowan"])
-        story.equal(f"a {work} is timed at both sizes", list(figures), ["1,000", "10,000"])
-        story.check(f"a {work} takes time", all(ms > 0 for ms in figures.values()), str(figures))
+        story.equal(f"{work} is timed at both sizes", list(figures), ["1,000", "10,000"])
+        story.check(f"{work} takes time", all(ms > 0 for ms in figures.values()), str(figures))
     for work in ("warm 4k random read", "4k random write + COMMIT", "durable create",
                  "restart of the daemon until a READ is answered"):
         figures = at(lines[work, "rowan"])

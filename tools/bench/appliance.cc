@@ -61,9 +61,9 @@ Result<double> Appliance::reopen(const std::string& directory, const std::string
   return milliseconds_since(begin);
 }
 
-Result<TimedReply> Appliance::ask(const std::string& method, const std::string& resource,
+Result<TimedReply> Appliance::ask(const std::string& method, const std::string& target,
                                   const proxy::Json& body) {
-  proxy::HttpRequest request{method, "/v1/appliances/" + resource,
+  proxy::HttpRequest request{method, "/v1/" + target,
                              body.is_null() ? "" : proxy::json_line(body)};
   auto begin = SteadyClock::now();
   auto reply = proxy::call_admin(proxy::socket_path(lab_->state(name_)), request, patience);
@@ -78,24 +78,41 @@ Result<TimedReply> Appliance::ask(const std::string& method, const std::string& 
 Result<double> Appliance::checkpoint(const std::string& checkpoint) {
   proxy::Json body;
   body["name"] = checkpoint;
-  TRY(auto reply, ask("POST", name_ + "/checkpoints", body));
+  TRY(auto reply, ask("POST", "appliances/" + name_ + "/checkpoints", body));
   return reply.milliseconds;
 }
 
 Result<double> Appliance::roll_back(const std::string& checkpoint) {
-  TRY(auto reply, ask("POST", name_ + "@" + checkpoint + "/rollback?force=true", nullptr));
+  auto target = "appliances/" + name_ + "@" + checkpoint + "/rollback?force=true";
+  TRY(auto reply, ask("POST", target, nullptr));
   return reply.milliseconds;
 }
 
 Result<double> Appliance::clone(const std::string& checkpoint, const std::string& clone_name) {
   proxy::Json body;
   body["name"] = clone_name;
-  TRY(auto reply, ask("POST", name_ + "@" + checkpoint + "/clone", body));
+  TRY(auto reply, ask("POST", "appliances/" + name_ + "@" + checkpoint + "/clone", body));
   return reply.milliseconds;
 }
 
+Result<double> Appliance::diff(const std::string& before, const std::string& checkpoint) {
+  proxy::Json body = proxy::Json::object();
+  if (!before.empty()) body["before"] = name_ + "@" + before;
+  TRY(auto begun, ask("POST", "appliances/" + name_ + "@" + checkpoint + "/diff", body));
+  TRY(auto number, proxy::number_member(begun.body, "work"));
+  auto work = "work/" + std::to_string(number);
+  double milliseconds = begun.milliseconds;
+  for (bool done = false; !done;) {
+    TRY(auto progress, ask("GET", work + "?wait=true", nullptr));
+    milliseconds += progress.milliseconds;
+    TRY(done, proxy::flag_member(progress.body, "done"));
+  }
+  TRY_VOID(ask("DELETE", work, nullptr));
+  return milliseconds;
+}
+
 Result<void> Appliance::remove(const std::string& other_appliance) {
-  TRY(auto reply, ask("DELETE", other_appliance + "?force=true", nullptr));
+  TRY(auto reply, ask("DELETE", "appliances/" + other_appliance + "?force=true", nullptr));
   return {};
 }
 

@@ -34,12 +34,14 @@ class Appliance {
   Result<double> checkpoint(const std::string& checkpoint);
   Result<double> roll_back(const std::string& checkpoint);
   Result<double> clone(const std::string& checkpoint, const std::string& clone_name);
+  // What `checkpoint` has that `before` (empty: the image) has not, and the other way round.
+  Result<double> diff(const std::string& before, const std::string& checkpoint);
   Result<void> remove(const std::string& other_appliance);
 
  private:
   Appliance(Lab& lab, std::string name, std::uint16_t port)
       : lab_(&lab), name_(std::move(name)), port_(port) {}
-  Result<TimedReply> ask(const std::string& method, const std::string& resource,
+  Result<TimedReply> ask(const std::string& method, const std::string& target,
                          const proxy::Json& body);
 
   Lab* lab_;

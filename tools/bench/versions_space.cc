@@ -12,6 +12,7 @@
 
 #include "rpc/base/unique_fd.h"
 #include "tools/bench/neighbours.h"
+#include "tools/bench/small_changes.h"
 #include "tools/bench/versions_run.h"
 
 namespace rowan::bench {
@@ -57,6 +58,10 @@ Result<void> overwrite_rowan(VersionsRun& run, const Appliance& appliance, std::
 Result<double> rowan_space(VersionsRun& run, bool with_checkpoint) {
   std::string name = with_checkpoint ? "space-kept" : "space-plain";
   TRY(auto appliance, Appliance::make(run.lab, name, ports::rowan));
+  {
+    TRY(auto changes, SmallChanges::connect(appliance.target(), "rowan-bench"));
+    TRY_VOID(changes.create("first"));
+  }
   auto before = settled_megabytes(appliance.stores());
   TRY_VOID(overwrite_rowan(run, appliance, 1));
   if (with_checkpoint) TRY_VOID(appliance.checkpoint("half-way"));

@@ -64,6 +64,22 @@ Result<void> grow(VersionsRun& run, const Appliance& appliance, std::uint64_t fr
   return {};
 }
 
+// All that was changed, once, for it takes long; and what changed between two checkpoints.
+Result<void> measure_diff(VersionsRun& run, Appliance& appliance, std::size_t column,
+                          Lines& lines) {
+  auto prefix = "c" + std::to_string(run.scale.objects[column]) + "-";
+  TRY(auto whole, appliance.diff("", prefix + "0"));
+  lines.sample("diff with the image", "rowan", column, whole);
+  TRY(auto changes, SmallChanges::connect(appliance.target(), "rowan-bench"));
+  TRY_VOID(changes.create(prefix + "one-more"));
+  TRY_VOID(appliance.checkpoint(prefix + "diff"));
+  for (unsigned round = 0; round < run.options.rounds; ++round) {
+    TRY(auto little, appliance.diff(prefix + "0", prefix + "diff"));
+    lines.sample("diff of two checkpoints, one file apart", "rowan", column, little);
+  }
+  return {};
+}
+
 Result<void> measure_rowan(VersionsRun& run, Appliance& appliance, std::size_t column,
                            Lines& lines) {
   TRY(auto changes, SmallChanges::connect(appliance.target(), "rowan-bench"));
@@ -85,7 +101,7 @@ Result<void> measure_rowan(VersionsRun& run, Appliance& appliance, std::size_t c
     lines.sample("clone", "rowan", column, clone);
     TRY_VOID(appliance.remove(name));
   }
-  return {};
+  return measure_diff(run, appliance, column, lines);
 }
 
 Result<void> rowan_times(VersionsRun& run, Lines& lines) {
