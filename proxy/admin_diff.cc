@@ -206,7 +206,9 @@ class DiffWork final : public LongWork {
     ImageName name;
     name.name = of.record.image;
     name.version = version;
+    co_await place_.turn.take();
     Result<Host::UsedImage> used = co_await place_.host.acquire_image(name);
+    place_.turn.give_back();
     if (!used) co_return std::move(used).error();
     end.image = *used;
     end.version = std::move(version);

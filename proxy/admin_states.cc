@@ -264,7 +264,7 @@ Task<Result<HttpReply>> StatesApi::start_diff(const Asked& asked) {
     CO_TRY(before->record, co_await record_of(other.appliance));
     before->checkpoint = other.checkpoint;
   }
-  const WorkPlace place{host_, loop_, disk_};
+  const WorkPlace place{host_, loop_, disk_, turn_};
   auto [work, task] = make_diff(place, std::move(before), std::move(after));
   co_return start(std::move(work), std::move(task));
 }
@@ -290,7 +290,7 @@ Task<Result<HttpReply>> StatesApi::start_restore(const Asked& asked) {
   StateOf from;
   CO_TRY(from.record, co_await record_of(name.appliance));
   from.checkpoint = name.checkpoint;
-  const WorkPlace place{host_, loop_, disk_};
+  const WorkPlace place{host_, loop_, disk_, turn_};
   auto [work, task] = make_restore(place, std::move(from), std::move(order));
   co_return start(std::move(work), std::move(task));
 }

@@ -122,6 +122,7 @@ struct WorkPlace {
   Host& host;
   Loop& loop;
   DiskPool& disk;
+  Turn& turn;  // of requests that touch the registry
 };
 struct StateOf {
   ApplianceRecord record;

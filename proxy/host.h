@@ -65,7 +65,7 @@ class Host {
   virtual Task<Result<Appliance*>> open_state(ApplianceRecord, std::string) {
     co_return Error(Errc::not_supported, "no appliance is served here");
   }
-  // A version of an image, until it is released.
+  // A version of an image, until it is released. Looks into the registry.
   struct UsedImage {
     Image* image = nullptr;
     cache::VersionId version{};
