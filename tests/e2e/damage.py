@@ -4,6 +4,7 @@ Each file in turn, each kind of damage: the appliance is refused by name, or wha
 right or an error; never the image's bytes, zeros or older bytes in the place of written ones.
 """
 
+import json
 import os
 import shutil
 
@@ -64,17 +65,26 @@ def wrong_answers(rowan):
     return wrong, answered
 
 
+def store_of(state, appliance):
+    """The directory of its store, below `state`."""
+    path = os.path.join(state, "appliances", appliance, "appliance.json")
+    with open(path, encoding="utf-8") as record:
+        return os.path.join("stores", json.load(record)["record"]["pool"])
+
+
 def store_files(state):
-    below = os.path.join(state, "appliances", "victim")
+    """Paths below `state` of the victim's record and of what its store has."""
+    below = (os.path.join("appliances", "victim"), store_of(state, "victim"))
     return sorted(os.path.relpath(os.path.join(folder, name), state)
-                  for folder, _, names in os.walk(below) for name in names
-                  if name != "lock" and "reserve" not in name)
+                  for top in below for folder, _, names in os.walk(os.path.join(state, top))
+                  for name in names if name != "lock" and "reserve" not in name)
 
 
 def damages(state, backup, path):
     """(what is done, how) for one file of the store."""
     whole = os.path.join(state, path)
-    other = os.path.join(state, path.replace("/victim/", "/other/"))
+    other = os.path.join(state, path.replace("/victim/", "/other/").replace(
+        store_of(state, "victim"), store_of(state, "other")))
     older = os.path.join(backup, path)
 
     def replace(by):
