@@ -136,7 +136,9 @@ Result<AdminApi::Route> AdminApi::parse_route(const HttpRequest& request) {
   if (mark != std::string_view::npos) {
     TRY_VOID(parse_query(target.substr(mark + 1), route.force, route.offline));
   }
-  if (!request.body.empty()) {
+  if (route.collection == "receives" && !route.action.empty()) {
+    route.raw = request.body;
+  } else if (!request.body.empty()) {
     TRY(route.body, parse_json(request.body));
   }
   return route;
@@ -146,9 +148,15 @@ Task<HttpReply> AdminApi::handle(const HttpRequest& request) {
   if (StatesApi::handles(request)) co_return co_await states_.handle(request);
   Result<Route> route = parse_route(request);
   if (!route) co_return reply_for(route.error());
+  HttpReply reply;
+  if (route->collection == "appliances" && route->action == "frames" && route->method == "POST") {
+    Result<FrameAnswer> frame = co_await send_frame(*route);
+    if (!frame) co_return reply_for(frame.error());
+    reply.body = encode_frame_answer(*frame);
+    co_return reply;
+  }
   Result<Json> answer = co_await dispatch(*route);
   if (!answer) co_return reply_for(answer.error());
-  HttpReply reply;
   reply.body = json_line(*answer) + "\n";
   co_return reply;
 }
@@ -163,6 +171,7 @@ Task<Result<Json>> AdminApi::dispatch(Route& route) {
   }
   if (route.collection == "images") co_return co_await dispatch_images(route);
   if (route.collection == "appliances") co_return co_await dispatch_appliances(route);
+  if (route.collection == "receives") co_return co_await dispatch_receives(route);
   co_return no_such_resource();
 }
 
@@ -187,6 +196,7 @@ Task<Result<Json>> AdminApi::dispatch_images(Route& route) {
 }
 
 Task<Result<Json>> AdminApi::dispatch_appliances(Route& route) {
+  if (route.action == "send" && route.method == "POST") co_return co_await begin_send(route);
   if (!route.version.empty() || is_about_versions(route.action))
     co_return co_await dispatch_versions(route);
   if (route.action == "check" && route.method == "POST") co_return co_await check_appliance(route);
@@ -312,6 +322,7 @@ Task<Result<Json>> AdminApi::remove_appliance(const Route& route) {
   }
   if (removed) removed = co_await host_.stop(route.name);
   Result<ApplianceRecord> record = registry_.appliance(route.name);
+  if (removed && record) removed = co_await receiver_.appliance_goes(*record);
   auto remove = [this, &route] { return registry_.remove_appliance(route.name); };
   if (removed) removed = co_await run_blocking(disk_, loop_, std::move(remove));
   // The stores of its clones lie beside it and stay.

@@ -1,6 +1,7 @@
 // The resources of the admin interface: /v1/status, /v1/images[/NAME],
-// /v1/appliances[/NAME[@CHECKPOINT][/ACTION]]. Used by the daemon behind its socket, and directly
-// by the command when no daemon runs.
+// /v1/appliances[/NAME[@CHECKPOINT][/ACTION]],
+// /v1/receives[/NAME[/ACTION]]. Used by the daemon behind its socket, and directly by the command
+// when no daemon runs.
 //
 // Requests that touch the registry are done one after the other; its file work happens on a disk
 // thread, so the loop that serves NFS never waits for it. Asking a source happens outside of that
@@ -11,9 +12,13 @@
 
 #include "proxy/admin_http.h"
 #include "proxy/admin_states.h"
+#include "proxy/frame_answer.h"
+#include "proxy/held_pools.h"
 #include "proxy/host.h"
 #include "proxy/json.h"
+#include "proxy/receiver.h"
 #include "proxy/registry.h"
+#include "proxy/sender.h"
 #include "proxy/turn.h"
 #include "rpc/base/loop.h"
 #include "rpc/base/task.h"
@@ -24,11 +29,22 @@ class AdminApi final : public AdminHandler {
  public:
   // All outlive the API.
   AdminApi(Registry& registry, Host& host, Loop& loop, DiskPool& disk)
-      : registry_(registry), host_(host), loop_(loop), disk_(disk), turn_(loop) {}
-  // Ends the long work that requests began; before the host shuts down.
-  Task<void> close() { return states_.close(); }
+      : registry_(registry),
+        host_(host),
+        loop_(loop),
+        disk_(disk),
+        turn_(loop),
+        pools_(loop, host.versions(), turn_),
+        sender_(loop, disk, pools_),
+        receiver_(loop, disk, registry, host, pools_, sender_) {}
 
   Task<HttpReply> handle(const HttpRequest& request) override;
+  // Ends the long work that requests began, and gives back what they left open for the next ones.
+  // After the last request, before the host is shut down.
+  Task<void> close() {
+    co_await states_.close();
+    co_await pools_.close();
+  }
 
  private:
   // What a target means: "/v1/appliances/vm1/check?x=y".
@@ -37,6 +53,7 @@ class AdminApi final : public AdminHandler {
     std::string version;  // of "NAME@VERSION"
     bool force = false, offline = false;
     Json body;
+    std::string raw;  // instead, where it is no JSON
   };
   static Result<Route> parse_route(const HttpRequest& request);
   Task<Result<Json>> dispatch(Route& route);
@@ -53,6 +70,24 @@ class AdminApi final : public AdminHandler {
   Task<Result<Json>> remove_checkpoint(const Route& route);
   // busy: clients have that export mounted, and force was not asked for.
   Result<void> check_unmounted(const std::string& mounted, const Route& route) const;
+
+  // admin_send.cc
+  Task<Result<Json>> begin_send(const Route& route);
+  Task<Result<Json>> send_header(std::string name, std::string checkpoint, std::string since);
+  Task<Result<FrameAnswer>> send_frame(const Route& route);
+  Task<Result<FrameAnswer>> names_frame(ImageName image, std::string cursor);
+  Task<Result<FrameAnswer>> changes_frame(ApplianceRecord record, cache::StateId base,
+                                          cache::StateId state, std::string behind);
+  static Result<ImageName> image_member(const Json& body);
+
+  // admin_receive.cc
+  Task<Result<Json>> dispatch_receives(const Route& route);
+  Task<Result<Json>> list_receives();
+  Task<Result<Json>> begin_receive(const Route& route);
+  Task<Result<Json>> receive_frame(const Route& route);
+  Task<Result<Json>> end_receive(const Route& route);
+  Task<Result<Json>> abort_receive(const Route& route);
+  Task<Result<ImageVersion>> image_for(StreamHeader& header, std::string image);
 
   Task<Result<Json>> add_image(const Route& route);
   Task<Result<Json>> remove_image(const Route& route);
@@ -75,6 +110,9 @@ class AdminApi final : public AdminHandler {
   DiskPool& disk_;
   Turn turn_;
   StatesApi states_{registry_, host_, loop_, disk_, turn_};
+  HeldPools pools_;
+  Sender sender_;
+  Receiver receiver_;
 };
 
 }  // namespace rowan::proxy

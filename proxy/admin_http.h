@@ -22,7 +22,7 @@
 namespace rowan::proxy {
 
 inline constexpr std::size_t max_http_head_bytes = 16u << 10;  // request line and fields
-inline constexpr std::size_t max_http_body_bytes = 64u << 10;
+inline constexpr std::size_t max_http_body_bytes = 2u << 20;   // a frame of a stream
 inline constexpr std::size_t max_admin_connections = 32;
 
 struct HttpRequest {

@@ -246,7 +246,7 @@ class AdminServer::Impl {
   // False: the peer went away or was too slow.
   Task<bool> read_request(Connection& connection, HttpRequestReader& reader) {
     Deadline deadline(loop_, read_patience, connection.socket);
-    std::array<char, 4096> chunk;
+    std::array<char, 64u << 10> chunk;
     while (reader.state() == HttpRequestReader::State::more) {
       Operation read{
           [&](auto done) { connection.socket.async_read_some(asio::buffer(chunk), done); }};
@@ -309,7 +309,7 @@ Result<void> send_all(int fd, std::string_view text) {
 
 Result<std::string> receive_all(int fd) {
   std::string text;
-  std::array<char, 16384> chunk;
+  std::array<char, 64u << 10> chunk;
   while (text.size() <= max_reply_bytes) {
     ssize_t got = ::recv(fd, chunk.data(), chunk.size(), 0);
     if (got < 0 && errno == EINTR) continue;

@@ -11,7 +11,8 @@
 namespace rowan::proxy {
 namespace {
 
-constexpr std::array<std::string_view, 4> reasons{"asked", "schedule", "rollback", "clone"};
+constexpr std::array<std::string_view, 5> reasons{"asked", "schedule", "rollback", "clone",
+                                                   "send"};
 
 Result<CheckpointReason> reason_member(const Json& object) {
   TRY(const std::string text, text_member(object, "reason"));

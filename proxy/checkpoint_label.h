@@ -20,6 +20,7 @@ enum class CheckpointReason : std::uint8_t {
   schedule,  // --every
   rollback,  // what a roll-back left behind
   clone,     // what a clone of the running state began from
+  send,      // what a stream of the running state ends with; the next increment begins there
 };
 
 struct CheckpointLabel {

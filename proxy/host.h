@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cache/block_cache.h"
+#include "cache/catalog.h"
 #include "proxy/appliance.h"
 #include "proxy/names.h"
 #include "proxy/records.h"
@@ -84,6 +85,14 @@ class Host {
   // Forgets the cached blocks of an image that nobody uses, which is about to be removed; with a
   // version's label only that one's, and what the catalogue knows of it.
   virtual Task<Result<void>> forget_image(ImageRecord image, std::string version) = 0;
+  // The first `limit` names that a version has shown, behind one of them (cache/catalog.h).
+  virtual Task<Result<std::vector<cache::KnownName>>> known_names(std::string image,
+                                                                  ImageVersion version,
+                                                                  cache::KnownName behind,
+                                                                  std::size_t limit) = 0;
+  // Another host's names; done when they are on disk. exists: they are known otherwise here.
+  virtual Task<Result<void>> take_names(std::string image, ImageVersion version,
+                                        std::vector<cache::KnownName> names) = 0;
   // Walks the store of an appliance: one line per finding. While it is being served all that its
   // states show; with `offline` it is closed meanwhile, its clients wait, and what the store
   // believes of its own space is looked at as well.

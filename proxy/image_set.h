@@ -41,6 +41,13 @@ class ImageSet {
   // and the same again goes on.
   Task<Result<void>> forget(std::string image, std::vector<cache::VersionId> versions,
                             std::unique_ptr<cache::Directory> catalog);
+  // Host::known_names() and take_names(); `catalog` is where the image's catalogue lies.
+  Task<Result<std::vector<cache::KnownName>>> known_names(
+      std::string image, ImageVersion version, std::unique_ptr<cache::Directory> catalog,
+      cache::KnownName behind, std::size_t limit);
+  Task<Result<void>> take_names(std::string image, ImageVersion version,
+                                std::unique_ptr<cache::Directory> catalog,
+                                std::vector<cache::KnownName> names);
   // Writes what the block cache still has in memory. When all users are gone.
   Task<void> drain();
 
@@ -86,6 +93,15 @@ class ImageSet {
   std::map<std::string, OpenCatalog> catalogs_;
   std::map<cache::VersionId, OpenVersion> versions_;
 };
+
+// The same on a catalogue that somebody drives.
+Task<Result<std::vector<cache::KnownName>>> known_names_in(cache::Catalog& catalog,
+                                                           JobRunner<cache::Catalog>& jobs,
+                                                           cache::VersionId version,
+                                                           cache::KnownName behind,
+                                                           std::size_t limit);
+Task<Result<void>> take_names_in(cache::Catalog& catalog, JobRunner<cache::Catalog>& jobs,
+                                 cache::VersionId version, std::vector<cache::KnownName> names);
 
 // Host::forget_image() on a set: the whole image, whose catalogue goes with its directory, or one
 // version of several.

@@ -13,7 +13,7 @@ void LiveHost::connect() {
     // With a record that cannot be read nobody knows whose states there are; and one that is being
     // received has no user yet.
     if (!all_known_ || users.empty()) return;
-    const std::size_t count = drop_orphans(pool.family(), users);
+    const std::size_t count = drop_orphans(pool.family(), users, loop_.clock().wall().seconds);
     if (count > 0) log(Level::info, "pool.orphans_dropped", {{"count", std::to_string(count)}});
   });
   versions_.set_changed([this](const ApplianceRecord& record, const History& history) {
@@ -120,6 +120,22 @@ Task<Result<Host::UsedImage>> LiveHost::acquire_image(ImageName name) {
 
 Task<Result<void>> LiveHost::forget_image(ImageRecord image, std::string version) {
   return forget_in(images_, registry_, std::move(image), std::move(version));
+}
+
+Task<Result<std::vector<cache::KnownName>>> LiveHost::known_names(std::string image,
+                                                                  ImageVersion version,
+                                                                  cache::KnownName behind,
+                                                                  std::size_t limit) {
+  CO_TRY(auto catalog, registry_.image_catalog(image));
+  co_return co_await images_.known_names(std::move(image), std::move(version), std::move(catalog),
+                                         std::move(behind), limit);
+}
+
+Task<Result<void>> LiveHost::take_names(std::string image, ImageVersion version,
+                                        std::vector<cache::KnownName> names) {
+  CO_TRY(auto catalog, registry_.image_catalog(image));
+  co_return co_await images_.take_names(std::move(image), std::move(version), std::move(catalog),
+                                        std::move(names));
 }
 
 Task<Result<std::vector<std::string>>> LiveHost::check_store(ApplianceRecord record,

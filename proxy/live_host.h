@@ -76,6 +76,11 @@ class LiveHost final : public Host {
   Task<Result<void>> start(const ApplianceRecord& appliance) override;
   Task<Result<void>> stop(std::string name) override;
   Task<Result<void>> forget_image(ImageRecord image, std::string version) override;
+  Task<Result<std::vector<cache::KnownName>>> known_names(std::string image, ImageVersion version,
+                                                          cache::KnownName behind,
+                                                          std::size_t limit) override;
+  Task<Result<void>> take_names(std::string image, ImageVersion version,
+                                std::vector<cache::KnownName> names) override;
   Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record,
                                                      bool offline) override;
 

@@ -13,6 +13,7 @@
 namespace rowan::proxy {
 namespace {
 
+constexpr Duration loop_patience = std::chrono::seconds(1);
 constexpr std::uint64_t unlimited_bytes = std::uint64_t{1} << 60;
 
 // Nothing is being served; sources can be asked and stores can be checked.
@@ -39,12 +40,20 @@ class OfflineHost final : public Host {
   Task<Result<void>> start(const ApplianceRecord&) override { co_return Result<void>(); }
   Task<Result<void>> stop(std::string) override { co_return Result<void>(); }
   Task<Result<void>> forget_image(ImageRecord image, std::string version) override;
+  Task<Result<std::vector<cache::KnownName>>> known_names(std::string image, ImageVersion version,
+                                                          cache::KnownName behind,
+                                                          std::size_t limit) override;
+  Task<Result<void>> take_names(std::string image, ImageVersion version,
+                                std::vector<cache::KnownName> names) override;
   Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record, bool) override {
     co_return check_appliance_store(registry_, record.name);
   }
 
  private:
+  struct OpenCatalog;
   void drop_orphans_of(Pool& pool);
+  Result<OpenCatalog> open_catalog(const std::string& image);
+  Task<void> close_catalog(OpenCatalog& open);
 
   AsioLoop& loop_;
   DiskPool& disk_;
@@ -60,7 +69,8 @@ void OfflineHost::drop_orphans_of(Pool& pool) {
   for (const auto& [name, record] : registry_.appliances()) {
     if (record.pool == pool.id()) users.push_back(record);
   }
-  if (registry_.all_known() && !users.empty()) drop_orphans(pool.family(), users);
+  if (registry_.all_known() && !users.empty())
+    drop_orphans(pool.family(), users, loop_.clock().wall().seconds);
 }
 
 Task<Result<void>> OfflineHost::forget_image(ImageRecord image, std::string version) {
@@ -75,25 +85,68 @@ Task<Result<void>> OfflineHost::forget_image(ImageRecord image, std::string vers
   co_return done;
 }
 
+// A catalogue for one question.
+struct OfflineHost::OpenCatalog {
+  std::unique_ptr<cache::Directory> directory;
+  std::unique_ptr<cache::Catalog> catalog;
+  std::unique_ptr<JobRunner<cache::Catalog>> jobs;
+};
+
+Result<OfflineHost::OpenCatalog> OfflineHost::open_catalog(const std::string& image) {
+  OpenCatalog open;
+  TRY(open.directory, registry_.image_catalog(image));
+  TRY(open.catalog, cache::Catalog::open(*open.directory));
+  open.jobs = std::make_unique<JobRunner<cache::Catalog>>(loop_, disk_, *open.catalog);
+  return open;
+}
+
+Task<void> OfflineHost::close_catalog(OpenCatalog& open) {
+  open.catalog->prepare_close();
+  co_await open.jobs->drain();
+}
+
+Task<Result<std::vector<cache::KnownName>>> OfflineHost::known_names(std::string image,
+                                                                     ImageVersion version,
+                                                                     cache::KnownName behind,
+                                                                     std::size_t limit) {
+  CO_TRY(OpenCatalog open, open_catalog(image));
+  Result<std::vector<cache::KnownName>> names =
+      co_await known_names_in(*open.catalog, *open.jobs, version.id, behind, limit);
+  co_await close_catalog(open);
+  co_return names;
+}
+
+Task<Result<void>> OfflineHost::take_names(std::string image, ImageVersion version,
+                                           std::vector<cache::KnownName> names) {
+  CO_TRY(OpenCatalog open, open_catalog(image));
+  Result<void> taken =
+      co_await take_names_in(*open.catalog, *open.jobs, version.id, std::move(names));
+  co_await close_catalog(open);
+  co_return taken;
+}
+
+// Runs the loop until the task is done.
+void run_task(AsioLoop& loop, Task<void> task) {
+  TaskGroup tasks;
+  tasks.start(std::move(task));
+  while (tasks.running() > 0) loop.run_some(loop_patience);
+}
+
 // Runs the loop until the API has answered.
 HttpReply run_request(AsioLoop& loop, AdminApi& api, const HttpRequest& request) {
   std::optional<HttpReply> reply;
-  auto body = [](AdminApi& asked, const HttpRequest& what, std::optional<HttpReply>& into,
-                 AsioLoop& running) -> Task<void> {
+  auto body = [](AdminApi& asked, const HttpRequest& what,
+                 std::optional<HttpReply>& into) -> Task<void> {
     into = co_await asked.handle(what);
-    running.stop();
   };
-  TaskGroup tasks;
-  tasks.start(body(api, request, reply, loop));
-  if (!reply) loop.run();
+  run_task(loop, body(api, request, reply));
   CHECK(reply.has_value());
   return std::move(*reply);
 }
 
-// Only making something may make the state directory as well.
 Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state,
-                                                    const HttpRequest& request) {
-  auto root = cache::open_directory(state, request.method == "POST");
+                                                    bool create) {
+  auto root = cache::open_directory(state, create);
   if (!root.failed_with(Errc::not_found)) return root;
   return Error(
       Errc::not_found,
@@ -103,18 +156,50 @@ Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state,
 
 }  // namespace
 
-Result<HttpReply> answer_offline(const std::string& state_path, const HttpRequest& request,
-                                 std::string_view who) {
-  TRY(auto root, open_root(state_path, request));
+class OfflineAdmin::Impl {
+ public:
+  Impl(std::unique_ptr<StateDir> state, std::unique_ptr<Registry> registry,
+       std::unique_ptr<DiskThreads> disk)
+      : state_(std::move(state)),
+        registry_(std::move(registry)),
+        disk_(std::move(disk)),
+        host_(loop_, *disk_, *state_, *registry_),
+        api_(*registry_, host_, loop_, *disk_) {}
+  ~Impl() { run_task(loop_, api_.close()); }
+
+  HttpReply answer(const HttpRequest& request) { return run_request(loop_, api_, request); }
+
+ private:
+  std::unique_ptr<StateDir> state_;
+  std::unique_ptr<Registry> registry_;
+  AsioLoop loop_;
+  std::unique_ptr<DiskThreads> disk_;
+  OfflineHost host_;
+  AdminApi api_;
+};
+
+OfflineAdmin::OfflineAdmin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+OfflineAdmin::~OfflineAdmin() = default;
+
+HttpReply OfflineAdmin::answer(const HttpRequest& request) { return impl_->answer(request); }
+
+Result<std::unique_ptr<OfflineAdmin>> OfflineAdmin::open(const std::string& path, bool create,
+                                                             std::string_view who) {
+  TRY(auto root, open_root(path, create));
   TRY(auto state, StateDir::open(std::move(root), who, lock_patience));
   TRY(auto registry, Registry::load(*state, real_clock(), make_store));
-  AsioLoop loop;
   DiskThreadsLimits limits;
   limits.threads = 1;
   TRY(auto disk, DiskThreads::start(limits));
-  OfflineHost host(loop, *disk, *state, *registry);
-  AdminApi api(*registry, host, loop, *disk);
-  return run_request(loop, api, request);
+  auto impl = std::make_unique<Impl>(std::move(state), std::move(registry), std::move(disk));
+  return std::unique_ptr<OfflineAdmin>(new OfflineAdmin(std::move(impl)));
+}
+
+Result<HttpReply> answer_offline(const std::string& state, const HttpRequest& request,
+                                 std::string_view who) {
+  // Only making something may make the state directory as well.
+  TRY(auto session, OfflineAdmin::open(state, request.method == "POST", who));
+  return session->answer(request);
 }
 
 }  // namespace rowan::proxy

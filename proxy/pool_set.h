@@ -29,8 +29,8 @@ class Pool {
         jobs_(loop, disk, *family_) {}
 
   PoolId id() const { return id_; }
-  cache::Directory& directory() { return *directory_; }
   cache::StoreFamily& family() { return *family_; }
+  cache::Directory& directory() { return *directory_; }
   StoreJobs& jobs() { return jobs_; }
   // The store of a state; errors as StoreFamily::store(), but for needs_load.
   Task<Result<std::unique_ptr<cache::Store>>> store(cache::StateId state);

@@ -11,7 +11,7 @@
 namespace rowan::proxy {
 namespace {
 
-constexpr std::uint64_t image_format = 1;
+constexpr std::uint64_t image_format = 1, receive_format = 1;
 // 1 had a store of its own for each appliance, without checkpoints.
 constexpr std::uint64_t appliance_format = 2;
 constexpr std::uint64_t max_every_seconds = 400u * 86'400;
@@ -172,6 +172,21 @@ Result<ApplianceRecord> read_appliance(std::string_view text) {
   return appliance;
 }
 
+Result<ReceiveRecord> read_receive(std::string_view text) {
+  TRY(Json record, unseal("receive", receive_format, text));
+  ReceiveRecord receive;
+  TRY(receive.name, name_member(record, "name"));
+  TRY(receive.stream, text_member(record, "stream"));
+  TRY(std::string appliance, text_member(record, "appliance"));
+  TRY(receive.appliance, read_appliance(appliance));
+  TRY(std::string base, text_member(record, "base"));
+  TRY(const std::uint64_t state, parse_hex_id(base));
+  receive.base = cache::StateId{state};
+  TRY(receive.force, flag_member(record, "force"));
+  TRY(receive.touched, time_member(record));
+  return receive;
+}
+
 }  // namespace
 
 std::string_view to_string(Durability durability) {
@@ -252,11 +267,25 @@ std::string encode_record(const ApplianceRecord& appliance) {
   return seal("appliance", appliance_format, record);
 }
 
+std::string encode_record(const ReceiveRecord& receive) {
+  Json record;
+  record["name"] = receive.name;
+  record["stream"] = receive.stream;
+  record["appliance"] = encode_record(receive.appliance);
+  record["base"] = hex_id(static_cast<std::uint64_t>(receive.base));
+  record["force"] = receive.force;
+  record["created"] = time_value(receive.touched);
+  return seal("receive", receive_format, record);
+}
+
 Result<ImageRecord> decode_image_record(std::string_view text) {
   return as_corrupt(read_image(text));
 }
 Result<ApplianceRecord> decode_appliance_record(std::string_view text) {
   return as_corrupt(read_appliance(text));
+}
+Result<ReceiveRecord> decode_receive_record(std::string_view text) {
+  return as_corrupt(read_receive(text));
 }
 
 }  // namespace rowan::proxy

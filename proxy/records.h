@@ -57,15 +57,27 @@ struct ApplianceRecord {
   Schedule schedule;
 };
 
+// An appliance that is being received from another host.
+struct ReceiveRecord {
+  std::string name;
+  std::string stream;          // the header of the stream (stream_header.h)
+  ApplianceRecord appliance;   // as it shall be; `head` is the running state that takes the changes
+  cache::StateId base{};       // the checkpoint here that an increment begins from; or no_state
+  bool force = false;          // what the appliance holds by then is put aside
+  std::int64_t touched = 0;    // when it was begun, seconds since 1970
+};
+
 // What its appliance is opened with. usage: of the networks in `allow`.
 Result<ApplianceSettings> settings_of(const ApplianceRecord& record);
 
 std::string encode_record(const ImageRecord& record);
 std::string encode_record(const ApplianceRecord& record);
+std::string encode_record(const ReceiveRecord& record);
 // corrupt: not such a record, or damaged; not_supported: of a later format, or of one that is not
 // read any more.
 Result<ImageRecord> decode_image_record(std::string_view text);
 Result<ApplianceRecord> decode_appliance_record(std::string_view text);
+Result<ReceiveRecord> decode_receive_record(std::string_view text);
 
 // A 64-bit id as 16 hexadecimal digits: JSON numbers above 2^53 do not survive every reader.
 std::string hex_id(std::uint64_t id);

@@ -94,6 +94,7 @@ Result<std::unique_ptr<Registry>> Registry::load(StateDir& state, Clock& clock,
                         registry->images_, registry->damaged_images_));
   TRY_VOID(load_records(state.appliances(), StateDir::appliance_record, decode_appliance_record,
                         registry->appliances_, registry->damaged_appliances_));
+  TRY_VOID(registry->load_receives());
   TRY_VOID(registry->remove_unused_pools());
   return registry;
 }
@@ -130,6 +131,12 @@ std::vector<std::string> Registry::users(const ImageName& name) const {
   for (const auto& [appliance_name, record] : appliances_) {
     bool same_version = name.version.empty() || record.version == name.version;
     if (record.image == name.name && same_version) found.push_back(appliance_name);
+  }
+  for (const auto& [receive_name, receive] : receives_) {
+    const ApplianceRecord& record = receive.appliance;
+    bool same_version = name.version.empty() || record.version == name.version;
+    if (record.image == name.name && same_version && !appliances_.contains(receive_name))
+      found.push_back(receive_name);
   }
   return found;
 }
@@ -361,7 +368,7 @@ Result<void> Registry::remove_unused_pools() {
   for (const std::string& name : names) {
     Result<std::uint64_t> id = parse_hex_id(name);
     // Not one of ours, so not ours to remove.
-    if (!id || !users(PoolId{*id}).empty()) continue;
+    if (!id || !users(PoolId{*id}).empty() || is_receiving(PoolId{*id})) continue;
     remove_pool(PoolId{*id});
   }
   return {};

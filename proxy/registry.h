@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -75,6 +76,14 @@ class Registry {
   Result<void> check_received(const ApplianceRecord& record) const;
   // One that comes from another host, identity and all; its pool is an empty one (new_pool()).
   Result<void> adopt_received(const ApplianceRecord& record);
+  // A fresh id, key and fsid.
+  void give_identity(ApplianceRecord& record) const;
+  // What is half received, by name. Its pool stays as long as it is here. Forgotten at a start when
+  // nobody went on with it for receive_patience_seconds.
+  const std::map<std::string, ReceiveRecord, std::less<>>& receives() const { return receives_; }
+  Result<void> add_receive(const ReceiveRecord& receive);
+  // With its pool, if nobody else uses that.
+  Result<void> remove_receive(std::string_view name);
   // Replaces the record: settings, image version, head. Identity and pool stay.
   Result<void> update_appliance(const ApplianceRecord& record);
   // Removes the record; also of a damaged one. Its pool goes as well if nobody else uses it; the
@@ -93,6 +102,8 @@ class Registry {
  private:
   Registry(StateDir& state, Clock& clock, MakeStore make_store)
       : state_(state), clock_(clock), make_store_(make_store) {}
+  Result<void> load_receives();
+  bool is_receiving(PoolId pool) const;
   Result<void> save_image(const ImageRecord& image);
   Result<void> publish_appliance(const ApplianceRecord& record);
   void remove_pool(PoolId pool);
@@ -104,6 +115,7 @@ class Registry {
   std::map<std::string, ImageRecord> images_;
   std::map<std::string, ApplianceRecord> appliances_;
   std::vector<DamagedEntry> damaged_images_, damaged_appliances_;
+  std::map<std::string, ReceiveRecord, std::less<>> receives_;
 };
 
 }  // namespace rowan::proxy

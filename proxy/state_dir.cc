@@ -127,11 +127,13 @@ Result<std::unique_ptr<StateDir>> StateDir::open(std::unique_ptr<cache::Director
   TRY(state->images_, root->directory("images", true));
   TRY(state->appliances_, root->directory("appliances", true));
   TRY(state->stores_, root->directory("stores", true));
+  TRY(state->receives_, root->directory("receives", true));
   TRY_VOID(root->sync());
   state->root_ = std::move(root);
   TRY_VOID(sweep(*state->images_));
   TRY_VOID(sweep(*state->appliances_));
   TRY_VOID(sweep(*state->stores_));
+  TRY_VOID(sweep(*state->receives_));
   return state;
 }
 

@@ -7,6 +7,7 @@
 //   images/NAME/image.json          the image and its versions
 //   images/NAME/catalog/            what is known of its objects
 //   appliances/NAME/appliance.json  identity, key, settings, and where its redirect store is
+//   receives/NAME/receive.json      what is half received, and how it shall become an appliance
 //   stores/POOL/                    the redirect stores of appliances cloned from one another
 //
 // Directories are mode 0700, files 0600. A directory appears under its name only when it is
@@ -44,6 +45,7 @@ class StateDir {
   static constexpr std::string_view mount_list = "mounts";
   static constexpr std::string_view image_record = "image.json";
   static constexpr std::string_view appliance_record = "appliance.json";
+  static constexpr std::string_view receive_record = "receive.json";
   static constexpr std::string_view catalog_name = "catalog";
 
   // Locks and prepares the directory. `who` ("rowan serve") is what others are told of the holder.
@@ -58,9 +60,10 @@ class StateDir {
   cache::Directory& images() { return *images_; }
   cache::Directory& appliances() { return *appliances_; }
   cache::Directory& stores() { return *stores_; }
+  cache::Directory& receives() { return *receives_; }
   Result<std::unique_ptr<cache::Directory>> cache() { return root_->directory("cache", true); }
 
-  // Complete entries of images(), appliances() or stores(), sorted.
+  // Complete entries of images(), appliances(), stores() or receives(), sorted.
   static Result<std::vector<std::string>> entries(cache::Directory& directory);
   // A directory that nobody sees yet; publish() gives it its name. Abandoned ones are swept at the
   // next open.
@@ -74,7 +77,7 @@ class StateDir {
  private:
   StateDir() = default;
 
-  std::unique_ptr<cache::Directory> root_, images_, appliances_, stores_;
+  std::unique_ptr<cache::Directory> root_, images_, appliances_, stores_, receives_;
   std::unique_ptr<cache::File> lock_;
 };
 

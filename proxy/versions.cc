@@ -8,6 +8,7 @@
 #include "proxy/blocking.h"
 #include "proxy/random_id.h"
 #include "proxy/store_maker.h"
+#include "proxy/stream_header.h"
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
@@ -34,6 +35,8 @@ bool is_taken(const History& history, std::string_view name) {
   return std::any_of(history.checkpoints.begin(), history.checkpoints.end(), same);
 }
 
+}  // namespace
+
 // Two in one second are told apart by a number.
 std::string free_name(const History& history, const std::string& wanted) {
   std::string name = wanted;
@@ -41,8 +44,6 @@ std::string free_name(const History& history, const std::string& wanted) {
     name = wanted + "-" + std::to_string(number);
   return name;
 }
-
-}  // namespace
 
 History history_of(const cache::StoreFamily& family, const ApplianceRecord& record) {
   History history;
@@ -67,9 +68,12 @@ History history_of(const cache::StoreFamily& family, const ApplianceRecord& reco
   return history;
 }
 
-std::size_t drop_orphans(cache::StoreFamily& family, const std::vector<ApplianceRecord>& users) {
+std::size_t drop_orphans(cache::StoreFamily& family, const std::vector<ApplianceRecord>& users,
+                         std::int64_t now) {
   auto is_owned = [&](const StateInfo& info) {
     if (info.dropped) return true;
+    const auto mark = decode_mark(info.label);
+    if (mark) return info.head && now - mark->touched < receive_patience_seconds;
     Result<CheckpointLabel> label = decode_label(info.label);
     // What nobody can read is not known to be nobody's.
     if (!info.head && !label) return true;

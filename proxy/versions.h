@@ -36,9 +36,14 @@ struct History {
 // The checkpoints of an appliance among the states of its pool.
 History history_of(const cache::StoreFamily& family, const ApplianceRecord& record);
 
+// The name, or another one made from it if the history has a checkpoint of that name.
+std::string free_name(const History& history, const std::string& wanted);
+
 // Drops the states that a crash left without an owner: `users` are all appliances of the pool.
-// Gives how many.
-std::size_t drop_orphans(cache::StoreFamily& family, const std::vector<ApplianceRecord>& users);
+// Running states that are being received have one, unless nobody went on with them for
+// receive_patience_seconds. `now`: seconds since 1970. Gives how many.
+std::size_t drop_orphans(cache::StoreFamily& family, const std::vector<ApplianceRecord>& users,
+                         std::int64_t now);
 
 class Versions {
  public:

@@ -245,6 +245,42 @@ void add_file_commands(CLI::App& root, Parse& parse) {
                     "Also where a file replaces a directory, or a directory a file");
 }
 
+void add_transfer_commands(CLI::App& root, Parse& parse) {
+  CommandLine& line = parse.line;
+  CLI::App* send = add_command(
+      root, parse, Command::send, "send", "Write an appliance as a stream, for another host",
+      "  rowan send vm1 | ssh host2 rowan receive vm1\n"
+      "  rowan send vm1@monday > monday.rowan\n"
+      "  rowan send vm1 --since monday | ssh host2 rowan receive vm1\n"
+      "\n"
+      "A running appliance goes on meanwhile; a checkpoint of it is made and kept, and the next "
+      "increment begins there. With --since only what is different in the one checkpoint from the "
+      "other travels; those in between do not. The stream is as secret as the store: it holds the "
+      "data and the key of the handles.");
+  send->add_option("STATE", line.subject, "APPLIANCE or APPLIANCE@CHECKPOINT")->required();
+  send->add_option("--since", line.since, "Checkpoint that the receiver has already")
+      ->type_name("CHECKPOINT");
+  CLI::App* receive = add_command(
+      root, parse, Command::receive, "receive",
+      "Make an appliance from a stream, or bring it up to date",
+      "  rowan receive vm1 < monday.rowan\n"
+      "  rowan receive vm1 --abort\n"
+      "\n"
+      "It has the same objects, handles and keys as at the sender's, so a client that is led here "
+      "goes on without a new mount. What arrived of a stream that was cut is kept for a week; the "
+      "same stream goes on from there.");
+  receive->add_option("NEW", line.subject, "Name of the appliance")->required();
+  receive->add_option("--image", line.image,
+                      "The image here, if it has another name than at the sender's")
+      ->type_name("NAME[@V]");
+  receive->add_flag("--new-identity", line.new_identity,
+                    "Another appliance: handles of the sent one do not work");
+  receive->add_flag("--force", line.force,
+                    "Put aside, as a checkpoint, what the appliance has changed since the base; "
+                    "also while clients have it mounted");
+  receive->add_flag("--abort", line.abort, "Drop what is half received");
+}
+
 void add_view_commands(CLI::App& root, Parse& parse) {
   CommandLine& line = parse.line;
   add_command(root, parse, Command::status, "status", "Show what the daemon does",
@@ -299,6 +335,7 @@ std::variant<CommandLine, Finished> parse_command_line(int argc, const char* con
   add_appliance_commands(root, parse);
   add_version_commands(root, parse);
   add_file_commands(root, parse);
+  add_transfer_commands(root, parse);
   add_view_commands(root, parse);
   try {
     root.parse(argc, argv);

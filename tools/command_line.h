@@ -28,6 +28,8 @@ enum class Command : std::uint8_t {
   cat,
   ls,
   restore,
+  send,
+  receive,
   status,
   doctor,
 };
@@ -44,6 +46,8 @@ struct CommandLine {
   std::string checkpoint, message, every, keep;  // checkpoint
   std::string target;                            // clone's NEW, diff's second state
   std::string path, to;                          // diff --content, cat, ls, restore
+  std::string since;                             // send
+  bool abort = false, new_identity = false;      // receive
   std::string quota, durability = "sync";
   bool root_squash = false, force = false, offline = false, write = false;
   bool stat = false;  // diff: totals only

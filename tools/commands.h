@@ -29,6 +29,10 @@ Error error_of(const proxy::HttpReply& reply);
 // To standard output.
 void print(std::string_view text);
 
+// Streams between hosts.
+int run_send(const CommandLine& line);
+int run_receive(const CommandLine& line);
+
 // "rowan: create: what is wrong", to standard error; the exit status that goes with it.
 int report(const CommandLine& line, const Error& error);
 // --state, or the default place.

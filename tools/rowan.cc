@@ -58,6 +58,10 @@ int run(const CommandLine& line) {
     case Command::ls:
     case Command::restore:
       return run_states_command(line);
+    case Command::send:
+      return run_send(line);
+    case Command::receive:
+      return run_receive(line);
     default:
       return run_admin_command(line);
   }

@@ -1,5 +1,6 @@
 #include "proxy/admin_api.h"
 
+#include "tests/proxy/fake_host.h"
 #include "tests/support/catch.h"
 #include "tests/support/manual_loop.h"
 #include "tests/support/temp_directory.h"
@@ -10,54 +11,6 @@ namespace {
 Result<void> make_marker(cache::Directory& directory) {
   return write_record(directory, "marker", "");
 }
-
-// A host whose world is a few members.
-class FakeHost final : public Host {
- public:
-  explicit FakeHost(Versions& versions) : versions_(versions) {}
-  Versions& versions() override { return versions_; }
-  void update(const ApplianceRecord& record) override { updated.push_back(record.name); }
-  Task<Result<void>> probe_source(std::string source) override {
-    probed.push_back(source);
-    if (source_waits != nullptr) co_await source_waits->wait();
-    if (!source_error.empty()) co_return Error(Errc::timed_out, source_error);
-    co_return Result<void>();
-  }
-  std::optional<DaemonStatus> daemon() const override { return status; }
-  VersionStatus version_status(const ImageVersion&) const override { return version; }
-  ApplianceStatus appliance_status(std::string_view name) const override {
-    ApplianceStatus shown;
-    shown.serving = true;
-    if (name == mounted) shown.clients = {"10.0.0.7"};
-    shown.stats.procedures[1].served(nfs3::Status::ok, std::chrono::microseconds(100));
-    return shown;
-  }
-  Task<Result<void>> start(const ApplianceRecord& appliance) override {
-    started.push_back(appliance.name);
-    if (!start_error.empty()) co_return Error(Errc::corrupt, start_error);
-    co_return Result<void>();
-  }
-  Task<Result<void>> stop(std::string name) override {
-    stopped.push_back(name);
-    co_return Result<void>();
-  }
-  Task<Result<void>> forget_image(ImageRecord image, std::string version) override {
-    forgotten.push_back(image.name + (version.empty() ? "" : "@" + version));
-    co_return Result<void>();
-  }
-  Task<Result<std::vector<std::string>>> check_store(ApplianceRecord, bool) override {
-    co_return findings;
-  }
-
-  std::optional<DaemonStatus> status = DaemonStatus{};
-  VersionStatus version;
-  std::string mounted, source_error, start_error;
-  Signal* source_waits = nullptr;
-  std::vector<std::string> probed, started, stopped, updated, forgotten, findings;
-
- private:
-  Versions& versions_;
-};
 
 struct Fixture {
   test::TempDirectory directory;
