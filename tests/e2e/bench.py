@@ -63,6 +63,10 @@ def check_versions(story):
         story.check(f"{work}: with 1, 10 and 100 checkpoints",
                     len(figures) == 3 and all(rate > 0 for rate in figures.values()), str(figures))
         story.check(f"{work} is judged", "reached" in lines[work, "rowan"])
+    sent = at(next(line for (work, by), line in lines.items() if line["unit"] == "MB/s"
+                   and by == "rowan"))
+    story.check("a state is sent and received", list(sent) == ["receive", "send"]
+                and all(rate > 0 for rate in sent.values()), str(sent))
     space = next(line for (work, by), line in lines.items() if "overwrites" in work
                  and by == "rowan")
     plain, kept = at(space).values()

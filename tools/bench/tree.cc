@@ -21,21 +21,6 @@ void fill_random(std::vector<char>& chunk, std::uint64_t seed) {
   }
 }
 
-Result<void> make_local_file(const fs::path& path, std::uint64_t size) {
-  std::error_code code;
-  if (fs::file_size(path, code) == size && !code) return {};
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  std::vector<char> chunk(chunk_size);
-  for (std::uint64_t offset = 0; offset < size && file; offset += chunk.size()) {
-    fill_random(chunk, offset);
-    file.write(chunk.data(),
-               static_cast<std::streamsize>(std::min<std::uint64_t>(chunk_size, size - offset)));
-  }
-  file.close();
-  if (!file) return Error(Errc::io, "cannot write " + path.string());
-  return {};
-}
-
 set_mode3 mode_of(std::uint32_t mode) {
   set_mode3 result{};
   result.set_it = 1;
@@ -102,15 +87,30 @@ std::string object_name(std::uint32_t index) {
   return "n" + std::string(digits.size() < 6 ? 6 - digits.size() : 0, '0') + digits;
 }
 
+Result<void> make_random_file(const fs::path& path, std::uint64_t size) {
+  std::error_code code;
+  if (fs::file_size(path, code) == size && !code) return {};
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  std::vector<char> chunk(chunk_size);
+  for (std::uint64_t offset = 0; offset < size && file; offset += chunk.size()) {
+    fill_random(chunk, offset);
+    file.write(chunk.data(),
+               static_cast<std::streamsize>(std::min<std::uint64_t>(chunk_size, size - offset)));
+  }
+  file.close();
+  if (!file) return Error(Errc::io, "cannot write " + path.string());
+  return {};
+}
+
 Result<void> make_local_tree(const fs::path& parent, const TreeShape& shape) {
   auto top = parent / shape.directory;
   std::error_code code;
   fs::create_directories(top / names_name, code);
   if (code) return Error(Errc::io, "cannot make " + top.string() + ": " + code.message());
-  TRY_VOID(make_local_file(top / data_name, shape.file_size));
-  TRY_VOID(make_local_file(top / scratch_name, shape.file_size));
+  TRY_VOID(make_random_file(top / data_name, shape.file_size));
+  TRY_VOID(make_random_file(top / scratch_name, shape.file_size));
   for (std::uint32_t i = 0; i < shape.object_count; ++i) {
-    TRY_VOID(make_local_file(top / names_name / object_name(i), 64));
+    TRY_VOID(make_random_file(top / names_name / object_name(i), 64));
   }
   return {};
 }

@@ -28,6 +28,9 @@ std::string object_name(std::uint32_t index);
 // Makes DIR/<shape.directory>/... on the local disk, keeping what has the right size already.
 Result<void> make_local_tree(const std::filesystem::path& parent, const TreeShape& shape);
 
+// Incompressible content; a file of that size is left as it is.
+Result<void> make_random_file(const std::filesystem::path& path, std::uint64_t size);
+
 // LOOKUP; Errc::not_found when the name is absent, other NFS errors as Errc::io with their name.
 Result<FileHandle> lookup(RawClient& client, const FileHandle& dir, const std::string& name);
 

@@ -18,7 +18,10 @@ struct Part {
   Result<void> (*measure)(VersionsRun& run);
 };
 constexpr Part parts[] = {
-    {"times", measure_times}, {"rates", measure_rates}, {"space", measure_space}};
+    {"times", measure_times},
+    {"rates", measure_rates},
+    {"transfer", measure_transfer},
+    {"space", measure_space}};
 
 Result<void> versions_in(const fs::path& parent, const VersionsOptions& options,
                          std::ostream& out) {
@@ -50,7 +53,8 @@ VersionsScale versions_scale(bool quick) {
             .writes = 2'000,
             .creates = 500,
             .overwrites = 20'000,
-            .overwritten_bytes = 8u << 20};
+            .overwritten_bytes = 8u << 20,
+            .sent_bytes = 16u << 20};
   }
   return {.objects = {1'000, 100'000, 1'000'000},
           .checkpoints = {1, 10, 100, 1'000},
@@ -58,7 +62,8 @@ VersionsScale versions_scale(bool quick) {
           .writes = 32'768,
           .creates = 5'000,
           .overwrites = 1'000'000,
-          .overwritten_bytes = 64u << 20};
+          .overwritten_bytes = 64u << 20,
+          .sent_bytes = 512u << 20};
 }
 
 std::vector<std::string> column_names(const std::vector<std::uint64_t>& counts) {
@@ -92,7 +97,7 @@ void define_versions(CLI::App& app, VersionsOptions& o) {
   app.add_option("--rowan", o.rowan, "The rowan program (default: beside this one, then PATH)");
   app.add_option("--tree", o.tree,
                  "Directory for state, disk images and logs; kept (default: temporary)");
-  app.add_option("--only", o.only, "Only these groups of rows: times, rates, space")
+  app.add_option("--only", o.only, "Only these groups of rows: times, rates, transfer, space")
       ->delimiter(',')
       ->check(CLI::IsMember(versions_parts()));
   app.add_flag("--quick", o.quick, "Few objects, few checkpoints, few calls");

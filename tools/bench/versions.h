@@ -22,7 +22,7 @@ struct VersionsOptions {
   unsigned connections = 2, depth = 16;
 };
 
-// times, rates, space: the groups of rows that --only chooses from.
+// times, rates, transfer, space: the groups of rows that --only chooses from.
 std::vector<std::string> versions_parts();
 
 void define_versions(CLI::App& app, VersionsOptions& options);

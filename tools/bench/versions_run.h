@@ -14,6 +14,7 @@ struct VersionsScale {
   std::uint64_t writes, creates;           // calls of one run
   std::uint64_t overwrites;                // of 4 KiB, for the space they take
   std::uint64_t overwritten_bytes;
+  std::uint64_t sent_bytes;
 };
 
 // A quick run shows that everything works, in seconds.
@@ -30,6 +31,7 @@ struct VersionsRun {
 Result<void> measure_times(VersionsRun& run);
 Result<void> measure_rates(VersionsRun& run);
 Result<void> measure_space(VersionsRun& run);
+Result<void> measure_transfer(VersionsRun& run);
 
 std::vector<std::string> column_names(const std::vector<std::uint64_t>& counts);
 
