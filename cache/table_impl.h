@@ -212,6 +212,8 @@ class TableImpl final : public VersionedTable {
   bool write_due() const;
   bool sync_due() const;
   bool freeze_due() const;
+  bool much_is_dead() const;
+  void count_live();
   bool merge_due() const;
   bool close_due() const;
   std::unique_ptr<Job> make_write();
@@ -261,6 +263,7 @@ class TableImpl final : public VersionedTable {
   BlockLedger ledger_;                          // since the last freeze
   std::unique_ptr<FrozenTable> frozen_;         // being merged, or waiting for the journal
   std::map<std::uint32_t, std::uint64_t> live_; // live data blocks by segment, as in the tree
+  std::uint64_t live_blocks_ = 0;               // in all
   std::set<std::uint32_t> segments_;            // that exist
   SegmentFiles files_;
   std::map<std::uint32_t, SharedFile> dirty_;   // written, not synced

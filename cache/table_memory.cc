@@ -36,6 +36,7 @@ void BlockLedger::add_written(std::uint32_t segment, std::uint32_t data_blocks) 
 
 void BlockLedger::add_spent(const DeadRange& range) {
   if (range.count == 0) return;
+  dead_blocks_ += range.count;
   if (!dead_.empty()) {
     DeadRange& before = dead_.back();
     if (before.segment == range.segment && before.block + before.count == range.block) {

@@ -55,9 +55,12 @@ class BlockLedger {
   // Change in the number of live data blocks, by segment.
   const std::map<std::uint32_t, std::int64_t>& live_changes() const { return live_changes_; }
   std::uint64_t bytes() const { return dead_.size() * sizeof(DeadRange); }
+  // Of dead().
+  std::uint64_t dead_blocks() const { return dead_blocks_; }
 
  private:
   std::vector<DeadRange> dead_;
+  std::uint64_t dead_blocks_ = 0;
   std::map<std::uint32_t, std::int64_t> live_changes_;
 };
 

@@ -151,6 +151,7 @@ TableImpl::TableImpl(Directory& directory, const TableOptions& options, TablePar
   for (auto& [id, state] : parts.own.states) {
     if (!state.record.empty()) stored_states_.emplace(id, std::move(state.record));
   }
+  count_live();
   cleanup_due_ = !to_punch_.empty() || !segments_.empty();
 }
 

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t max_damage_reports = 64;
 // Layers of changes under a head that bring the next merge forward.
 constexpr std::size_t layers_to_merge = 8;
+// Times the memory table's size; 256 MiB with the usual one.
+constexpr std::uint64_t dead_worth_merging = 8;
 
 bool may_pass(const Error& error) {
   return error.code == Errc::no_space || error.code == Errc::limit;
@@ -58,10 +60,24 @@ bool TableImpl::write_due() const {
   return sync_due();
 }
 
+// What died in here is given back by a merge only. It may be half as much as what lives; a little
+// is not worth the pages that a merge writes.
+bool TableImpl::much_is_dead() const {
+  const std::uint64_t dead = ledger_.dead_blocks();
+  const std::uint64_t little = dead_worth_merging * (options_.memory_table_bytes / data_block_size);
+  return dead >= little && dead >= live_blocks_ / 2;
+}
+
+void TableImpl::count_live() {
+  live_blocks_ = 0;
+  for (const auto& [segment, blocks] : live_) live_blocks_ += blocks;
+}
+
 bool TableImpl::freeze_due() const {
   if (frozen_ || closing_) return false;
   if (states_.anything_unmerged()) {
     if (merge_wanted_ || states_.deepest() >= layers_to_merge) return true;
+    if (much_is_dead()) return true;
     if (states_.unmerged_bytes() + ledger_.bytes() >= options_.memory_table_bytes) return true;
   }
   // Little room: what died in here gives its space back after a merge.
@@ -274,6 +290,7 @@ void TableImpl::done(MergeJob& job) {
   superblock_ = job.superblock;
   allocator_ = std::move(job.space.allocator);
   live_ = std::move(job.live);
+  count_live();
   to_punch_ = std::move(job.dead);
   punch_keys_ = std::move(job.dead_keys);
   stored_states_ = std::move(job.stored);

@@ -52,14 +52,15 @@ std::vector<std::string> parts_of(std::string_view path) {
 }
 
 // "true" or "false" for the query's one key; `name` gets whether it is meant and true.
-Result<void> parse_query(std::string_view query, bool& force, bool& offline) {
+Result<void> parse_query(std::string_view query, bool& force, bool& offline, bool& repair) {
   std::size_t equals = std::min(query.find('='), query.size());
   std::string_view key = query.substr(0, equals), value = query.substr(equals);
-  bool known = key.empty() || key == "force" || key == "offline";
+  bool known = key.empty() || key == "force" || key == "offline" || key == "repair";
   if (!known || (!value.empty() && value != "=true" && value != "=false"))
-    return Error(Errc::usage, "the only queries are force=true and offline=true");
+    return Error(Errc::usage, "the only queries are force=true, offline=true and repair=true");
   force = key == "force" && value == "=true";
   offline = key == "offline" && value == "=true";
+  repair = key == "repair" && value == "=true";
   return {};
 }
 
@@ -134,7 +135,7 @@ Result<AdminApi::Route> AdminApi::parse_route(const HttpRequest& request) {
   }
   if (parts.size() > 3) route.action = parts[3];
   if (mark != std::string_view::npos) {
-    TRY_VOID(parse_query(target.substr(mark + 1), route.force, route.offline));
+    TRY_VOID(parse_query(target.substr(mark + 1), route.force, route.offline, route.repair));
   }
   if (route.collection == "receives" && !route.action.empty()) {
     route.raw = request.body;
@@ -335,7 +336,24 @@ Task<Result<Json>> AdminApi::remove_appliance(const Route& route) {
   co_return answer;
 }
 
+Task<Result<Json>> AdminApi::repair_appliance(const Route& route) {
+  co_await turn_.take();
+  Result<ApplianceRecord> appliance = registry_.appliance(route.name);
+  Result<Repaired> done = Errc::io;
+  if (appliance) done = co_await host_.repair_store(*appliance);
+  turn_.give_back();
+  if (!appliance) co_return std::move(appliance).error();
+  if (!done) co_return std::move(done).error();
+  Json answer;
+  answer["name"] = route.name;
+  answer["repaired"] = done->changed;
+  answer["findings"] = done->findings;
+  answer["lost"] = done->lost;
+  co_return answer;
+}
+
 Task<Result<Json>> AdminApi::check_appliance(const Route& route) {
+  if (route.repair) co_return co_await repair_appliance(route);
   co_await turn_.take();
   Result<ApplianceRecord> appliance = registry_.appliance(route.name);
   // While it goes on being served so does everything else.

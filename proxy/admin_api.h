@@ -51,7 +51,7 @@ class AdminApi final : public AdminHandler {
   struct Route {
     std::string method, collection, name, action;
     std::string version;  // of "NAME@VERSION"
-    bool force = false, offline = false;
+    bool force = false, offline = false, repair = false;
     Json body;
     std::string raw;  // instead, where it is no JSON
   };
@@ -94,6 +94,7 @@ class AdminApi final : public AdminHandler {
   Task<Result<Json>> create_appliance(const Route& route);
   Task<Result<Json>> remove_appliance(const Route& route);
   Task<Result<Json>> check_appliance(const Route& route);
+  Task<Result<Json>> repair_appliance(const Route& route);
   Task<Result<ImageVersion>> version_of_source(std::string source);
   Task<Result<ImageVersion>> add_source(ImageName name, std::string source);
 

@@ -94,6 +94,7 @@ class Appliance {
 
   MergedView& view() { return *view_; }
   cache::Store& store() { return *store_; }
+  StoreJobs& jobs() { return *jobs_; }
   Image& image() { return *image_; }
   Loop& loop() { return *loop_; }
 

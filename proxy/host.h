@@ -48,6 +48,12 @@ struct DaemonStatus {
   cache::BlockCacheUsage cache;
 };
 
+// What a repair did to a store that was damaged.
+struct Repaired {
+  bool changed = false;                     // false: nothing had to be
+  std::vector<std::string> findings, lost;  // the damage with its places; what is gone, by path
+};
+
 class Host {
  public:
   virtual ~Host() = default;
@@ -93,6 +99,9 @@ class Host {
   // Another host's names; done when they are on disk. exists: they are known otherwise here.
   virtual Task<Result<void>> take_names(std::string image, ImageVersion version,
                                         std::vector<cache::KnownName> names) = 0;
+  // Makes the damaged store of an appliance one that opens. It is closed meanwhile, and its clients
+  // wait. After an error the store is what it was.
+  virtual Task<Result<Repaired>> repair_store(ApplianceRecord record) = 0;
   // Walks the store of an appliance: one line per finding. While it is being served all that its
   // states show; with `offline` it is closed meanwhile, its clients wait, and what the store
   // believes of its own space is looked at as well.

@@ -1,5 +1,7 @@
 #include "proxy/live_host.h"
 
+#include "cache/repair.h"
+#include "proxy/lost_paths.h"
 #include "proxy/source_opener.h"
 #include "proxy/store_maker.h"
 #include "rpc/base/log.h"
@@ -136,6 +138,33 @@ Task<Result<void>> LiveHost::take_names(std::string image, ImageVersion version,
   CO_TRY(auto catalog, registry_.image_catalog(image));
   co_return co_await images_.take_names(std::move(image), std::move(version), std::move(catalog),
                                         std::move(names));
+}
+
+Task<Result<Repaired>> LiveHost::repair_store(ApplianceRecord record) {
+  CO_TRY(auto directory, registry_.pool_directory(record.pool));
+  std::shared_ptr<cache::Directory> store = std::move(directory);
+  auto report = std::make_shared<cache::RepairReport>();
+  auto repair = [store, report]() -> Result<std::vector<std::string>> {
+    TRY(*report, cache::repair_store(*store, {}));
+    return report->findings;
+  };
+  auto findings = co_await appliances_.while_closed(record.name, std::move(repair));
+  if (!findings) co_return std::move(findings).error();
+  Repaired done{report->repaired, std::move(*findings), {}};
+  Appliance* appliance = exports_.find(record.id);
+  if (appliance == nullptr) {
+    for (const cache::LostPart& part : report->lost) done.lost.push_back(describe(part));
+    co_return done;
+  }
+  Appliance::Call call(*appliance, nfs3::Procedure::null, loop_.clock().now());
+  Image& image = appliance->image();
+  PathInImage path = [&image](cache::ObjectId id) -> Task<std::string> {
+    co_return image.path(id);
+  };
+  LostPaths paths{appliance->store(), appliance->jobs(), path};
+  done.lost = co_await lost_lines(report->lost, paths);
+  call.done(nfs3::Status::ok);
+  co_return done;
 }
 
 Task<Result<std::vector<std::string>>> LiveHost::check_store(ApplianceRecord record,

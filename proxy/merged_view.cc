@@ -252,11 +252,19 @@ bool MergedView::may_log() {
 }
 
 std::string MergedView::describe(ObjectId id) {
-  if (!cache::is_local(id)) return image_.path(id);
-  Result<ObjectRecord> record = store_.object(id);
-  std::string text = "object " + std::to_string(cache::to_number(id) & ~cache::local_object_bit);
-  if (record && !record->name.empty()) text += " ('" + record->name + "')";
-  return text;
+  std::string path;
+  for (int depth = 0; depth < deepest_described; ++depth) {
+    if (id == cache::image_root) return path.empty() ? "/" : path;
+    Result<ObjectRecord> record = store_.object(id);
+    if (record && !record->name.empty()) {
+      path.insert(0, "/" + record->name);
+      id = record->parent;
+      continue;
+    }
+    if (!cache::is_local(id)) return image_.path(id) + path;
+    break;
+  }
+  return "object " + std::to_string(cache::to_number(id) & ~cache::local_object_bit) + path;
 }
 
 Node* MergedView::remember(ObjectId id, const nfs3::Attributes& attributes,

@@ -181,6 +181,7 @@ class MergedView {
   static constexpr Duration async_flush = std::chrono::seconds(1);
   static constexpr Duration log_window = std::chrono::seconds(60);
   static constexpr int log_lines_per_window = 20;
+  static constexpr int deepest_described = 64;
 
   void flush_soon();
   Node* remember(cache::ObjectId id, const nfs3::Attributes& attributes,

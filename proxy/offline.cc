@@ -2,9 +2,12 @@
 
 #include <optional>
 
+#include "cache/catalog.h"
 #include "cache/file_posix.h"
+#include "cache/repair.h"
 #include "proxy/admin_api.h"
 #include "proxy/image_set.h"
+#include "proxy/lost_paths.h"
 #include "proxy/source_opener.h"
 #include "proxy/store_maker.h"
 #include "rpc/asio_loop.h"
@@ -45,11 +48,14 @@ class OfflineHost final : public Host {
                                                           std::size_t limit) override;
   Task<Result<void>> take_names(std::string image, ImageVersion version,
                                 std::vector<cache::KnownName> names) override;
+  Task<Result<Repaired>> repair_store(ApplianceRecord record) override;
   Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record, bool) override {
     co_return check_appliance_store(registry_, record.name);
   }
 
  private:
+  Task<Result<void>> name_lost(const ApplianceRecord& record, Pool& pool,
+                               std::vector<cache::LostPart> lost, Repaired& done);
   struct OpenCatalog;
   void drop_orphans_of(Pool& pool);
   Result<OpenCatalog> open_catalog(const std::string& image);
@@ -123,6 +129,40 @@ Task<Result<void>> OfflineHost::take_names(std::string image, ImageVersion versi
       co_await take_names_in(*open.catalog, *open.jobs, version.id, std::move(names));
   co_await close_catalog(open);
   co_return taken;
+}
+
+// By path, as the store and what is known of the image tell it.
+Task<Result<void>> OfflineHost::name_lost(const ApplianceRecord& record, Pool& pool,
+                                          std::vector<cache::LostPart> lost, Repaired& done) {
+  CO_TRY(auto directory, registry_.image_catalog(record.image));
+  CO_TRY(auto catalog, cache::Catalog::open(*directory));
+  Result<std::unique_ptr<cache::Store>> store = co_await pool.store(record.head);
+  if (!store) co_return std::move(store).error();
+  JobRunner<cache::Catalog> jobs(loop_, disk_, *catalog);
+  PathInImage path = [&catalog, &jobs](cache::ObjectId id) -> Task<std::string> {
+    auto question = [&catalog, id] { return catalog->path(id); };
+    Result<std::string> known = co_await jobs.with_loads(question);
+    co_return known ? *known : std::string();
+  };
+  LostPaths paths{**store, pool.jobs(), path};
+  done.lost = co_await lost_lines(std::move(lost), paths);
+  catalog->prepare_close();
+  co_await jobs.drain();
+  co_return Result<void>();
+}
+
+Task<Result<Repaired>> OfflineHost::repair_store(ApplianceRecord record) {
+  CO_TRY(auto directory, registry_.pool_directory(record.pool));
+  CO_TRY(cache::RepairReport report, cache::repair_store(*directory, {}));
+  Repaired done{report.repaired, std::move(report.findings), {}};
+  if (report.lost.empty()) co_return done;
+  Result<Pool*> pool = co_await pools_.acquire(record.pool, std::move(directory));
+  if (!pool) co_return std::move(pool).error();
+  Result<void> named = co_await name_lost(record, **pool, std::move(report.lost), done);
+  Result<void> closed = co_await pools_.release(record.pool);
+  if (!named) co_return std::move(named).error();
+  if (!closed) co_return std::move(closed).error();
+  co_return done;
 }
 
 // Runs the loop until the task is done.

@@ -152,6 +152,8 @@ void add_appliance_commands(CLI::App& root, Parse& parse) {
                   "--offline they wait, and the store's books on its own space are checked too.");
   check->add_option("APPLIANCE", line.subject, "Only this one (default: all)");
   check->add_flag("--offline", line.offline, "Let the clients of served ones wait for the check");
+  check->add_flag("--repair", line.repair,
+                  "Make a damaged store one that opens, and list what is lost; clients wait");
 }
 
 void add_checkpoint(CLI::App& root, Parse& parse) {

@@ -50,6 +50,7 @@ struct CommandLine {
   bool abort = false, new_identity = false;      // receive
   std::string quota, durability = "sync";
   bool root_squash = false, force = false, offline = false, write = false;
+  bool repair = false;                           // check
   bool stat = false;  // diff: totals only
   std::uint32_t timeout_seconds = 30;  // doctor, in all
 

@@ -180,8 +180,39 @@ Result<std::vector<std::string>> names_to_check(const CommandLine& line) {
   return names;
 }
 
+std::vector<std::string> lines_of(const Json& answer, const char* key) {
+  Result<std::vector<std::string>> listed = proxy::texts_member(answer, key);
+  return listed ? std::move(*listed) : std::vector<std::string>();
+}
+
+std::string repair_text(const CommandLine& line, const Json& answer) {
+  std::string text;
+  for (const std::string& finding : lines_of(answer, "findings")) text += "  " + finding + "\n";
+  const std::vector<std::string> lost = lines_of(answer, "lost");
+  const bool changed = answer.contains("repaired") && answer["repaired"] == true;
+  std::string outcome = lost.empty() ? "sound, nothing to repair" : "opens as it is";
+  if (changed) outcome = "repaired";
+  text += "appliance " + line.subject + ": " + outcome + "\n";
+  for (const std::string& part : lost) text += "  lost: " + part + "\n";
+  return text;
+}
+
+// One appliance, by name: what a repair cannot save is gone.
+int run_repair(const CommandLine& line) {
+  Result<void> valid = proxy::check_name("appliance", line.subject);
+  if (line.subject.empty())
+    valid = Error(Errc::usage, "--repair is for one APPLIANCE; name it");
+  if (!valid) return report(line, valid.error());
+  const std::string target = "/v1/appliances/" + line.subject + "/check?repair=true";
+  Result<Json> answer = ask_json(line, HttpRequest{"POST", target, ""});
+  if (!answer) return report(line, answer.error());
+  print(line.json ? proxy::json_pretty(*answer) + "\n" : repair_text(line, *answer));
+  return 0;
+}
+
 // One line an appliance: a damaged one does not end the walk.
 int run_check(const CommandLine& line) {
+  if (line.repair) return run_repair(line);
   Result<std::vector<std::string>> names = names_to_check(line);
   if (!names) return report(line, names.error());
   const std::string query = line.offline ? "?offline=true" : "";
@@ -195,9 +226,7 @@ int run_check(const CommandLine& line) {
       all.push_back(Json{{"name", name}, {"ok", false}, {"error", answer.error().detail}});
       continue;
     }
-    Result<std::vector<std::string>> listed = proxy::texts_member(*answer, "findings");
-    std::vector<std::string> findings;
-    if (listed) findings = std::move(*listed);
+    const std::vector<std::string> findings = lines_of(*answer, "findings");
     if (!findings.empty()) exit_status = 1;
     all.push_back(*answer);
     if (line.json) continue;

@@ -1,5 +1,6 @@
 #include "cache/store.h"
 
+#include <algorithm>
 #include <random>
 #include <set>
 #include <string>
@@ -215,6 +216,24 @@ TEST_CASE("two writes to one block keep each other while an older truncation is 
   CHECK(difference(*store, model, {42}, 20'000, true) == "");
   test::run_jobs(*store);
   CHECK(difference(*store, model, {42}, 20'000) == "");
+}
+
+TEST_CASE("what overwriting leaves behind is given back while it goes on") {
+  test::TempDirectory temp;
+  auto directory = temp.open();
+  auto store = *Store::create(*directory, small_options());
+  const std::string bytes(64 << 10, 'x');
+  Transaction transaction;
+  transaction.put_object(ObjectId{42}, file_record(bytes.size(), 1));
+  std::uint64_t most = 0;
+  for (int round = 0; round < 600; ++round) {
+    transaction.write(ObjectId{42}, 0, as_bytes(bytes));
+    store->want_durable(apply(*store, transaction));
+    test::run_jobs(*store);
+    most = std::max(most, store->usage().disk_bytes);
+  }
+  // 37 MiB were written; a merge is worth it from 1 MiB on.
+  CHECK(most < 6u << 20);
 }
 
 TEST_CASE("an object that was lost in a crash leaves its id to no other") {

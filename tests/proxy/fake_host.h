@@ -57,6 +57,9 @@ class FakeHost final : public Host {
     names.insert(names.end(), told.begin(), told.end());
     co_return Result<void>();
   }
+  Task<Result<Repaired>> repair_store(ApplianceRecord) override {
+    co_return Repaired{true, findings, {"/etc/fstab: bytes 0 to 4096 are lost"}};
+  }
   Task<Result<std::vector<std::string>>> check_store(ApplianceRecord, bool) override {
     co_return findings;
   }
