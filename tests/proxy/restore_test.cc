@@ -66,7 +66,7 @@ TEST_CASE("paths lead through links, dots and slashes, as root sees them") {
   StateTree tree(w.c.appliance().view(), "vm1");
   auto path_of = [&](std::string path, bool follow) {
     Result<StateTree::Found> found = w.c.run(tree.find(std::move(path), follow));
-    return found ? found->path : to_string(found.error().code);
+    return found ? found->path : std::string(to_string(found.error().code));
   };
   CHECK(path_of("/", true) == "/");
   CHECK(path_of("//etc/./hosts", false) == "/etc/hosts");
