@@ -119,24 +119,29 @@ def configure(stage):
                       os.path.join(directory, "check-setup.log"), env)
 
 
-def tests_of(stage):
-    """[(name, ninja target or None)] of the stage."""
-    out = subprocess.run(["meson", "introspect", "--tests", stage.directory], cwd=TOP, check=True,
+def introspect(stage, what):
+    out = subprocess.run(["meson", "introspect", what, stage.directory], cwd=TOP, check=True,
                          stdout=subprocess.PIPE).stdout
-    found = []
-    for test in json.loads(out):
-        suites = {suite.split(":")[-1] for suite in test["suite"]}
-        if not suites.intersection(stage.suites) or (stage.only and test["name"] not in stage.only):
-            continue
-        program = os.path.relpath(test["cmd"][0], os.path.join(TOP, stage.directory))
-        ours = not program.startswith("..")
-        if ours or not stage.only:
-            found.append((test["name"], program if ours else None))
-    return found
+    return json.loads(out)
+
+
+def tests_of(stage):
+    """[(name, ninja targets it runs)] of the stage; a script's are those it is handed."""
+    top = os.path.join(TOP, stage.directory)
+    files = {target["id"]: [os.path.relpath(name, top) for name in target["filename"]]
+             for target in introspect(stage, "--targets")}
+    return [(test["name"], [name for target in test["depends"] for name in files[target]])
+            for test in introspect(stage, "--tests") if chosen(stage, test)]
+
+
+def chosen(stage, test):
+    suites = {suite.split(":")[-1] for suite in test["suite"]}
+    named = not stage.only or test["name"] in stage.only
+    return named and bool(suites.intersection(stage.suites))
 
 
 def build(stage, tests):
-    targets = [] if stage.directory == "build" else sorted({t for _, t in tests if t})
+    targets = [] if stage.directory == "build" else sorted({t for _, ts in tests for t in ts})
     log = os.path.join(TOP, stage.directory, "check-build.log")
     return run_logged(["ninja", "-C", stage.directory, *targets], log)
 

@@ -62,6 +62,22 @@ class Counting(unittest.TestCase):
         command = suites.test_command(stage, ["source"])
         self.assertEqual(command[-5:], ["--suite", "unit", "--suite", "sim", "source"])
 
+    def test_the_programs_that_a_script_is_handed_are_built_before_it_runs(self):
+        said = {
+            "--targets": [{"id": "a", "filename": [os.path.join(TOP, "build-asan/tests/a")]},
+                          {"id": "d", "filename": [os.path.join(TOP, "build-asan/tools/d")]}],
+            "--tests": [{"name": "a", "suite": ["rowan:unit"], "depends": ["a"]},
+                        {"name": "script", "suite": ["rowan:unit"], "depends": ["d"]},
+                        {"name": "pure", "suite": ["rowan:unit"], "depends": []},
+                        {"name": "other", "suite": ["rowan:e2e"], "depends": ["a"]}],
+        }
+        with unittest.mock.patch.object(suites, "introspect", lambda stage, what: said[what]):
+            stage = suites.Stage("asan", "build-asan", ["unit"])
+            self.assertEqual(suites.tests_of(stage),
+                             [("a", ["tests/a"]), ("script", ["tools/d"]), ("pure", [])])
+            stage.only = ["script"]
+            self.assertEqual(suites.tests_of(stage), [("script", ["tools/d"])])
+
     def test_the_nightly_stage_runs_the_simulations_with_many_seeds_and_only_if_named(self):
         nightly = [stage for stage in suites.STAGES if stage.name == "nightly"][0]
         self.assertEqual(suites.ASKED, ["nightly"])
