@@ -5,7 +5,6 @@
 
 #include "proxy/admin_states.h"
 #include "proxy/checkpoint_label.h"
-#include "proxy/random_id.h"
 #include "proxy/state_diff.h"
 
 namespace rowan::proxy {
@@ -175,29 +174,14 @@ class DiffWork final : public LongWork {
   Task<Result<void>> take(Pool& pool, const StateOf& wanted, End& end) {
     std::string version = wanted.record.version;
     if (wanted.checkpoint.empty()) {
-      auto freeze = [&pool, &wanted] {
-        CheckpointLabel label;
-        label.appliance = cache::ApplianceId{random_id()};  // nobody's
-        label.name = "diff";
-        label.image = wanted.record.image;
-        label.version = wanted.record.version;
-        label.guid = random_id();
-        return pool.family().checkpoint(wanted.record.head, encode_label(label));
-      };
-      Result<StateId> made = co_await when_possible(pool.jobs(), freeze);
+      Result<StateId> made = co_await pool.moment(wanted.record.head);
       if (!made) co_return std::move(made).error();
       end.state = end.temporary = *made;
     } else {
       const History history = history_of(pool.family(), wanted.record);
-      auto found = std::ranges::find_if(history.checkpoints, [&](const Checkpoint& checkpoint) {
-        return checkpoint.label.name == wanted.checkpoint;
-      });
-      if (found == history.checkpoints.end()) {
-        co_return Error(Errc::not_found, "no checkpoint '" + wanted.label() + "'; 'rowan log " +
-                                             wanted.record.name + "' shows what there is");
-      }
-      end.state = found->state;
-      version = found->label.version;
+      CO_TRY(const Checkpoint found, find_checkpoint(history, wanted.record, wanted.checkpoint));
+      end.state = found.state;
+      version = found.label.version;
     }
     co_return co_await take_image(wanted, version, end);
   }
@@ -218,10 +202,8 @@ class DiffWork final : public LongWork {
   Task<void> give_back(Pool& pool, End& end) {
     if (end.image.image != nullptr) co_await place_.host.release_image(end.image.version);
     if (end.temporary == cache::no_state) co_return;
-    auto drop = [&pool, &end] { return pool.family().drop(end.temporary); };
-    Result<void> dropped = co_await when_possible(pool.jobs(), drop);
-    // An orphan now: it goes when the pool is opened next.
-    if (dropped) pool.jobs().pump();
+    // If that fails it goes with the pool's orphans.
+    (void)co_await pool.drop(end.temporary);
   }
 
   WorkPlace place_;

@@ -134,20 +134,17 @@ Task<Result<void>> OfflineHost::take_names(std::string image, ImageVersion versi
 // By path, as the store and what is known of the image tell it.
 Task<Result<void>> OfflineHost::name_lost(const ApplianceRecord& record, Pool& pool,
                                           std::vector<cache::LostPart> lost, Repaired& done) {
-  CO_TRY(auto directory, registry_.image_catalog(record.image));
-  CO_TRY(auto catalog, cache::Catalog::open(*directory));
+  CO_TRY(OpenCatalog open, open_catalog(record.image));
   Result<std::unique_ptr<cache::Store>> store = co_await pool.store(record.head);
   if (!store) co_return std::move(store).error();
-  JobRunner<cache::Catalog> jobs(loop_, disk_, *catalog);
-  PathInImage path = [&catalog, &jobs](cache::ObjectId id) -> Task<std::string> {
-    auto question = [&catalog, id] { return catalog->path(id); };
-    Result<std::string> known = co_await jobs.with_loads(question);
+  PathInImage path = [&open](cache::ObjectId id) -> Task<std::string> {
+    auto question = [&open, id] { return open.catalog->path(id); };
+    Result<std::string> known = co_await open.jobs->with_loads(question);
     co_return known ? *known : std::string();
   };
   LostPaths paths{**store, pool.jobs(), path};
   done.lost = co_await lost_lines(std::move(lost), paths);
-  catalog->prepare_close();
-  co_await jobs.drain();
+  co_await close_catalog(open);
   co_return Result<void>();
 }
 

@@ -3,12 +3,30 @@
 #include <utility>
 
 #include "proxy/blocking.h"
+#include "proxy/state_question.h"
+#include "proxy/stream_header.h"
 
 namespace rowan::proxy {
 
 Task<Result<std::unique_ptr<cache::Store>>> Pool::store(cache::StateId state) {
   auto question = [this, state] { return family_->store(state); };
   co_return co_await jobs_.with_loads(question);
+}
+
+Task<Result<std::unique_ptr<cache::StatePin>>> Pool::pin(cache::StateId checkpoint) {
+  return pin_state(*family_, jobs_, checkpoint);
+}
+
+Task<Result<cache::StateId>> Pool::moment(cache::StateId head) {
+  auto question = [this, head] { return family_->checkpoint(head, encode_mark({})); };
+  co_return co_await when_possible(jobs_, question);
+}
+
+Task<Result<void>> Pool::drop(cache::StateId state) {
+  auto question = [this, state] { return family_->drop(state); };
+  Result<void> dropped = co_await when_possible(jobs_, question);
+  jobs_.pump();
+  co_return dropped;
 }
 
 Task<Result<void>> Pool::settle() { return jobs_.durable(family_->applied()); }

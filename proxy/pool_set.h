@@ -34,6 +34,13 @@ class Pool {
   StoreJobs& jobs() { return jobs_; }
   // The store of a state; errors as StoreFamily::store(), but for needs_load.
   Task<Result<std::unique_ptr<cache::Store>>> store(cache::StateId state);
+  // Errors as pin_state().
+  Task<Result<std::unique_ptr<cache::StatePin>>> pin(cache::StateId checkpoint);
+  // What a running state is at this moment, as a checkpoint that is no appliance's: nobody sees it,
+  // and what a crash leaves of it goes with the pool's orphans. drop() it when it has served.
+  Task<Result<cache::StateId>> moment(cache::StateId head);
+  // Errors as StoreFamily::drop().
+  Task<Result<void>> drop(cache::StateId state);
   // Completes once all that was applied so far is on disk, or with the failure.
   Task<Result<void>> settle();
 
@@ -79,17 +86,5 @@ class PoolSet {
   Prepare prepare_;
   std::map<PoolId, Entry> entries_;
 };
-
-// Operations on states (cache/store_family.h) ask for loads, or that something is written first;
-// each is asked again once that is done.
-template <class Question>
-auto when_possible(StoreJobs& jobs, Question question) -> Task<decltype(question())> {
-  while (true) {
-    auto answer = co_await jobs.with_loads(question);
-    if (!answer.failed_with(Errc::try_later)) co_return answer;
-    bool moved = co_await jobs.progress();
-    if (!moved) co_return answer;
-  }
-}
 
 }  // namespace rowan::proxy

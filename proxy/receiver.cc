@@ -5,6 +5,7 @@
 #include "cache/change_parcels.h"
 #include "proxy/blocking.h"
 #include "proxy/random_id.h"
+#include "proxy/state_question.h"
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
@@ -152,13 +153,10 @@ Task<Result<ReceiveRecord>> Receiver::begin_increment(const Wish& wish,
 // Through a checkpoint of the moment, as only checkpoints can be compared.
 Task<Result<bool>> Receiver::changed_since(const ApplianceRecord& record, Pool& pool,
                                            StateId base) {
-  cache::StoreFamily& family = pool.family();
-  auto freeze = [&] { return family.checkpoint(record.head, encode_mark({})); };
-  Result<StateId> now = co_await when_possible(pool.jobs(), freeze);
+  Result<StateId> now = co_await pool.moment(record.head);
   if (!now) co_return std::move(now).error();
   Result<cache::ChangeTotals> totals = co_await sender_.difference(pool, base, *now);
-  auto drop = [&family, &now] { return family.drop(*now); };
-  Result<void> dropped = co_await when_possible(pool.jobs(), drop);
+  Result<void> dropped = co_await pool.drop(*now);
   if (!totals) co_return std::move(totals).error();
   if (!dropped) co_return std::move(dropped).error();
   co_return totals->sum != 0 || totals->windows != 0;
@@ -287,15 +285,13 @@ Task<Result<Checkpoint>> Receiver::seal(const ReceiveRecord& receive, Pool& pool
     // It was, before something interrupted the rest.
     if (label && label->guid == made.label.guid) co_return Checkpoint{parent->id, {}, *label};
   }
-  auto freeze = [&] { return family.checkpoint(receive.appliance.head, encode_mark({})); };
-  Result<StateId> state = co_await when_possible(pool.jobs(), freeze);
+  Result<StateId> state = co_await pool.moment(receive.appliance.head);
   if (!state) co_return std::move(state).error();
   made.state = *state;
   Result<cache::ChangeTotals> got = co_await sender_.difference(pool, receive.base, *state);
   if (!got) co_return std::move(got).error();
   if (got->sum != totals.sum) {
-    auto drop = [&family, &state] { return family.drop(*state); };
-    (void)co_await when_possible(pool.jobs(), drop);
+    (void)co_await pool.drop(*state);
     co_return Error(Errc::corrupt, "what was received of '" + receive.name +
                                        "' is not what was sent; drop it with 'rowan receive " +
                                        receive.name + " --abort' and send it again");
@@ -355,8 +351,7 @@ Task<Result<Receiver::Done>> Receiver::end_increment(const ReceiveRecord& receiv
 // ---- giving up
 
 Task<Result<void>> Receiver::drop(Pool& pool, StateId state) {
-  auto drop = [&pool, state] { return pool.family().drop(state); };
-  Result<void> dropped = co_await when_possible(pool.jobs(), drop);
+  Result<void> dropped = co_await pool.drop(state);
   if (dropped.failed_with(Errc::stale)) dropped = Result<void>();
   if (dropped) dropped = co_await pool.settle();
   co_return dropped;

@@ -11,15 +11,9 @@ using cache::StatePin;
 
 Task<Result<Sender::Pins>> Sender::pin(Pool& pool, StateId base, StateId state) {
   Pins pins;
-  auto pin_after = [&pool, state] { return pool.family().pin(state); };
-  Result<std::unique_ptr<StatePin>> after = co_await when_possible(pool.jobs(), pin_after);
-  if (!after) co_return std::move(after).error();
-  pins.after = std::move(*after);
+  CO_TRY(pins.after, co_await pool.pin(state));
   if (base != cache::no_state) {
-    auto pin_before = [&pool, base] { return pool.family().pin(base); };
-    Result<std::unique_ptr<StatePin>> before = co_await when_possible(pool.jobs(), pin_before);
-    if (!before) co_return std::move(before).error();
-    pins.before = std::move(*before);
+    CO_TRY(pins.before, co_await pool.pin(base));
   }
   co_return pins;
 }

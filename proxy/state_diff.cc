@@ -11,15 +11,13 @@
 #include <variant>
 
 #include "proxy/blocking.h"
+#include "proxy/state_question.h"
 
 namespace rowan::proxy {
 
 using cache::ObjectId;
 
 namespace {
-
-// A merge that brings the state to disk is waited for this long at a time.
-constexpr Duration merge_pause = std::chrono::milliseconds(2);
 
 // Whatever else is ready on the loop goes first.
 struct NextTurn {
@@ -86,7 +84,7 @@ Task<Result<void>> StateDiff::find_all() {
 Task<Result<void>> StateDiff::open(Side& side, const DiffEnd& end) {
   side.end = end;
   if (end.state != cache::no_state) {
-    auto pinned = co_await pin(end.state);
+    auto pinned = co_await pin_state(at_.family, at_.jobs, end.state);
     if (!pinned) co_return std::move(pinned).error();
     side.pin = std::move(*pinned);
     auto question = [this, &end] { return at_.family.store(end.state); };
@@ -96,18 +94,6 @@ Task<Result<void>> StateDiff::open(Side& side, const DiffEnd& end) {
   }
   side.reader = std::make_unique<StateReader>(side.store.get(), at_.jobs, *end.image);
   co_return Result<void>();
-}
-
-Task<Result<std::unique_ptr<cache::StatePin>>> StateDiff::pin(cache::StateId state) {
-  while (true) {
-    auto pinned = at_.family.pin(state);
-    at_.jobs.pump();
-    if (!pinned.failed_with(Errc::try_later)) co_return pinned;
-    if (at_.family.failure()) co_return *at_.family.failure();
-    if (at_.family.stalled()) co_return *at_.family.stalled();
-    if (stopped_) co_return Errc::timed_out;
-    co_await sleep_for(at_.loop, merge_pause);
-  }
 }
 
 // ---- the records

@@ -84,7 +84,6 @@ class StateDiff {
   };
 
   Task<Result<void>> open(Side& side, const DiffEnd& end);
-  Task<Result<std::unique_ptr<cache::StatePin>>> pin(cache::StateId state);
   Task<Result<void>> find_all();
   Task<Result<void>> collect();
   Result<void> note(cache::StoreDifference&& difference);

@@ -7,6 +7,7 @@
 
 #include "proxy/blocking.h"
 #include "proxy/random_id.h"
+#include "proxy/state_question.h"
 #include "proxy/store_maker.h"
 #include "proxy/stream_header.h"
 #include "rpc/base/log.h"
@@ -21,21 +22,21 @@ std::string quoted(const ApplianceRecord& record, std::string_view checkpoint) {
   return "'" + record.name + "@" + std::string(checkpoint) + "'";
 }
 
-Result<Checkpoint> find(const History& history, const ApplianceRecord& record,
-                        std::string_view name) {
-  for (const Checkpoint& checkpoint : history.checkpoints) {
-    if (checkpoint.label.name == name) return checkpoint;
-  }
-  return Error(Errc::not_found, "no checkpoint " + quoted(record, name) + "; 'rowan log " +
-                                    record.name + "' shows what there is");
-}
-
 bool is_taken(const History& history, std::string_view name) {
   auto same = [name](const Checkpoint& checkpoint) { return checkpoint.label.name == name; };
   return std::any_of(history.checkpoints.begin(), history.checkpoints.end(), same);
 }
 
 }  // namespace
+
+Result<Checkpoint> find_checkpoint(const History& history, const ApplianceRecord& record,
+                                   std::string_view name) {
+  for (const Checkpoint& checkpoint : history.checkpoints) {
+    if (checkpoint.label.name == name) return checkpoint;
+  }
+  return Error(Errc::not_found, "no checkpoint " + quoted(record, name) + "; 'rowan log " +
+                                    record.name + "' shows what there is");
+}
 
 // Two in one second are told apart by a number.
 std::string free_name(const History& history, const std::string& wanted) {
@@ -198,7 +199,7 @@ Task<Result<Checkpoint>> Versions::rollback_in(Pool& pool, const ApplianceRecord
   Checkpoint left;
   auto question = [&]() -> Result<StateId> {
     History history = history_of(pool.family(), record);
-    TRY(Checkpoint target, find(history, record, checkpoint));
+    TRY(Checkpoint target, find_checkpoint(history, record, checkpoint));
     if (target.label.version != record.version || target.label.image != record.image) {
       return Error(Errc::not_supported, quoted(record, checkpoint) + " is above image " +
                                             target.label.image + "@" + target.label.version +
@@ -226,7 +227,8 @@ Task<Result<void>> Versions::clone(ApplianceRecord record, std::string checkpoin
   Result<void> done;
   if (head) {
     done = co_await adopt(*head);
-    if (!done) (void)(*pool)->family().drop(*head);
+    // If that fails too it goes with the pool's orphans.
+    if (!done) (void)co_await (*pool)->drop(*head);
   } else {
     done = std::move(head).error();
   }
@@ -234,28 +236,24 @@ Task<Result<void>> Versions::clone(ApplianceRecord record, std::string checkpoin
   co_return done;
 }
 
-// What a clone of the running state begins with has no name: dropped at once, it stays until one of
-// the two is gone.
+// What a clone of the running state begins with is dropped at once: it stays until one of the two
+// is gone.
 Task<Result<StateId>> Versions::branch_in(Pool& pool, const ApplianceRecord& record,
                                           const std::string& checkpoint) {
-  cache::StoreFamily& family = pool.family();
-  StateId unnamed = cache::no_state;
-  auto question = [&]() -> Result<StateId> {
-    History history = history_of(family, record);
-    if (!checkpoint.empty()) {
-      TRY(Checkpoint origin, find(history, record, checkpoint));
-      return family.branch(origin.state, {});
-    }
-    if (unnamed == cache::no_state) {
-      CheckpointLabel label = new_label(record, history, CheckpointReason::clone);
-      TRY(unnamed, family.checkpoint(record.head, encode_label(label)));
-    }
-    return family.branch(unnamed, {});
-  };
+  StateId origin = cache::no_state;
+  if (checkpoint.empty()) {
+    Result<StateId> moment = co_await pool.moment(record.head);
+    if (!moment) co_return moment;
+    origin = *moment;
+  } else {
+    CO_TRY(Checkpoint named,
+           find_checkpoint(history_of(pool.family(), record), record, checkpoint));
+    origin = named.state;
+  }
+  auto question = [&pool, origin] { return pool.family().branch(origin, {}); };
   Result<StateId> head = co_await when_possible(pool.jobs(), question);
-  if (unnamed != cache::no_state) {
-    auto hide = [&] { return family.drop(unnamed); };
-    Result<void> hidden = co_await when_possible(pool.jobs(), hide);
+  if (checkpoint.empty()) {
+    Result<void> hidden = co_await pool.drop(origin);
     if (head && !hidden) head = std::move(hidden).error();
   }
   if (!head) co_return head;
@@ -271,7 +269,7 @@ Task<Result<void>> Versions::drop(ApplianceRecord record, std::string checkpoint
   if (!acquired) co_return std::move(acquired).error();
   Pool& pool = **acquired;
   auto question = [&]() -> Result<void> {
-    TRY(Checkpoint target, find(history_of(pool.family(), record), record, checkpoint));
+    TRY(Checkpoint target, find_checkpoint(history_of(pool.family(), record), record, checkpoint));
     return pool.family().drop(target.state);
   };
   Result<void> dropped = co_await when_possible(pool.jobs(), question);
@@ -291,8 +289,7 @@ Task<Result<void>> Versions::drop_all(ApplianceRecord record) {
   Result<void> dropped;
   for (StateId state : states) {
     if (!dropped) break;
-    auto question = [&pool, state] { return pool.family().drop(state); };
-    dropped = co_await when_possible(pool.jobs(), question);
+    dropped = co_await pool.drop(state);
     // Half of it was done before a crash.
     if (dropped.failed_with(Errc::stale)) dropped = Result<void>();
   }
@@ -303,26 +300,15 @@ Task<Result<void>> Versions::drop_all(ApplianceRecord record) {
 
 // ---- checking
 
-Task<Result<void>> Versions::pin(Pool& pool, StateId checkpoint, Pins& into) {
-  auto question = [&pool, checkpoint] { return pool.family().pin(checkpoint); };
-  Result<std::unique_ptr<cache::StatePin>> pinned = co_await when_possible(pool.jobs(), question);
+// What runs at this moment, by a checkpoint that only the pin keeps.
+Task<Result<void>> Versions::pin_running(Pool& pool, const ApplianceRecord& record, Pins& into) {
+  Result<StateId> moment = co_await pool.moment(record.head);
+  if (!moment) co_return std::move(moment).error();
+  Result<std::unique_ptr<cache::StatePin>> pinned = co_await pool.pin(*moment);
+  Result<void> hidden = co_await pool.drop(*moment);
   if (!pinned) co_return std::move(pinned).error();
   into.push_back(std::move(*pinned));
-  co_return Result<void>();
-}
-
-// What runs at this moment, by a checkpoint that nobody sees and only the pin keeps.
-Task<Result<void>> Versions::pin_running(Pool& pool, const ApplianceRecord& record, Pins& into) {
-  cache::StoreFamily& family = pool.family();
-  const std::string label =
-      encode_label(new_label(record, history_of(family, record), CheckpointReason::clone));
-  auto question = [&family, &record, &label] { return family.checkpoint(record.head, label); };
-  Result<StateId> moment = co_await when_possible(pool.jobs(), question);
-  if (!moment) co_return std::move(moment).error();
-  Result<void> pinned = co_await pin(pool, *moment, into);
-  auto hide = [&family, &moment] { return family.drop(*moment); };
-  Result<void> hidden = co_await when_possible(pool.jobs(), hide);
-  co_return pinned ? hidden : pinned;
+  co_return hidden;
 }
 
 Task<Result<std::vector<std::string>>> Versions::check(ApplianceRecord record,
@@ -342,9 +328,11 @@ Task<Result<std::vector<std::string>>> Versions::check_in(Pool& pool,
   Result<void> pinned = co_await pin_running(pool, record, pins);
   if (!pinned) co_return std::move(pinned).error();
   for (const Checkpoint& checkpoint : history_of(pool.family(), record).checkpoints) {
-    pinned = co_await pin(pool, checkpoint.state, pins);
+    Result<std::unique_ptr<cache::StatePin>> one = co_await pool.pin(checkpoint.state);
     // One that was removed meanwhile is not missed.
-    if (!pinned && !pinned.failed_with(Errc::stale)) co_return std::move(pinned).error();
+    if (one.failed_with(Errc::stale)) continue;
+    if (!one) co_return std::move(one).error();
+    pins.push_back(std::move(*one));
   }
   std::vector<cache::PinnedState> states;
   for (const auto& one : pins)

@@ -39,6 +39,10 @@ History history_of(const cache::StoreFamily& family, const ApplianceRecord& reco
 // The name, or another one made from it if the history has a checkpoint of that name.
 std::string free_name(const History& history, const std::string& wanted);
 
+// not_found, with the remedy.
+Result<Checkpoint> find_checkpoint(const History& history, const ApplianceRecord& record,
+                                   std::string_view name);
+
 // Drops the states that a crash left without an owner: `users` are all appliances of the pool.
 // Running states that are being received have one, unless nobody went on with them for
 // receive_patience_seconds. `now`: seconds since 1970. Gives how many.
@@ -97,7 +101,6 @@ class Versions {
   Task<Result<cache::StateId>> branch_in(Pool& pool, const ApplianceRecord& record,
                                          const std::string& checkpoint);
   using Pins = std::vector<std::unique_ptr<cache::StatePin>>;
-  Task<Result<void>> pin(Pool& pool, cache::StateId checkpoint, Pins& into);
   Task<Result<void>> pin_running(Pool& pool, const ApplianceRecord& record, Pins& into);
   Task<Result<std::vector<std::string>>> check_in(Pool& pool, const ApplianceRecord& record,
                                                   std::function<bool()> stopped);

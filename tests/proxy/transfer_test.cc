@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "proxy/admin_api.h"
+#include "proxy/state_question.h"
 #include "proxy/store_maker.h"
 #include "tests/proxy/fake_host.h"
 #include "tests/support/catch.h"

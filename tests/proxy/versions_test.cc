@@ -262,6 +262,24 @@ TEST_CASE("a served appliance is checked with all its checkpoints, and damage is
   CHECK(f.states() == states);
 }
 
+TEST_CASE("a moment of the running state is nobody's checkpoint, and goes with the orphans") {
+  Fixture f;
+  f.put("new", "text");
+  const std::size_t states = f.states();
+  Pool* pool = f.run(f.versions().acquire(f.record)).value();
+  const cache::StateId moment = f.run(pool->moment(f.record.head)).value();
+  CHECK(f.names().empty());
+  REQUIRE(f.run(pool->settle()));
+  f.run(f.versions().release(*pool));
+  CHECK(f.states() == states + 1);
+  f.restart();
+  CHECK(f.states() == states);
+
+  pool = f.run(f.versions().acquire(f.record)).value();
+  CHECK(f.run(pool->drop(moment)).failed_with(Errc::stale));
+  f.run(f.versions().release(*pool));
+}
+
 TEST_CASE("names of checkpoints are the operator's or the time's, and each is there once") {
   Fixture f;
   REQUIRE(f.checkpoint("one"));
