@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "cache/table_versions.h"
 #include "proxy/json.h"
 #include "proxy/names.h"
 #include "proxy/records.h"
@@ -27,7 +28,14 @@ Result<std::uint64_t> id_member(const Json& object, std::string_view key) {
   return parse_hex_id(text);
 }
 
+// What comes with a stream has room here as well.
+Result<void> check_size(std::string_view text) {
+  if (text.size() <= cache::max_label_bytes) return {};
+  return Error(Errc::malformed, "longer than " + std::to_string(cache::max_label_bytes) + " bytes");
+}
+
 Result<CheckpointLabel> read_label(std::string_view text) {
+  TRY_VOID(check_size(text));
   TRY(const Json object, parse_json(text));
   CheckpointLabel label;
   TRY(const std::uint64_t appliance, id_member(object, "appliance"));
@@ -36,9 +44,13 @@ Result<CheckpointLabel> read_label(std::string_view text) {
   TRY_VOID(check_name("checkpoint", label.name));
   TRY(label.message, text_member(object, "message"));
   TRY(const std::uint64_t created, number_member(object, "created"));
+  if (created > static_cast<std::uint64_t>(INT64_MAX))
+    return Error(Errc::malformed, "member 'created' is no time");
   label.created = static_cast<std::int64_t>(created);
   TRY(label.image, text_member(object, "image"));
+  TRY_VOID(check_name("image", label.image));
   TRY(label.version, text_member(object, "version"));
+  TRY_VOID(check_name("image version", label.version));
   TRY(label.reason, reason_member(object));
   TRY(label.guid, id_member(object, "guid"));
   return label;

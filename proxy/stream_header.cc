@@ -1,5 +1,6 @@
 #include "proxy/stream_header.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "proxy/json.h"
@@ -59,18 +60,20 @@ Result<StreamHeader> decode_header(std::string_view text) {
 }
 
 std::string encode_mark(const ReceiveMark& mark) {
+  const std::int64_t touched = std::max<std::int64_t>(mark.touched, 0);
   return std::string(mark_word) + hex_id(mark.guid) + " " +
-         hex_id(static_cast<std::uint64_t>(mark.touched)) + " " + hex_text(mark.reached);
+         hex_id(static_cast<std::uint64_t>(touched)) + " " + hex_text(mark.reached);
 }
 
 std::optional<ReceiveMark> decode_mark(std::string_view label) {
   if (!label.starts_with(mark_word)) return {};
   label.remove_prefix(mark_word.size());
-  if (label.size() < 34) return {};
+  if (label.size() < 34 || label[16] != ' ' || label[33] != ' ') return {};
   Result<std::uint64_t> guid = parse_hex_id(label.substr(0, 16));
   Result<std::uint64_t> touched = parse_hex_id(label.substr(17, 16));
   Result<std::string> reached = parse_hex_text(label.substr(34));
   if (!guid || !touched || !reached) return {};
+  if (*touched > static_cast<std::uint64_t>(INT64_MAX)) return {};
   return ReceiveMark{*guid, static_cast<std::int64_t>(*touched), std::move(*reached)};
 }
 

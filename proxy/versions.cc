@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proxy/blocking.h"
+#include "proxy/names.h"
 #include "proxy/random_id.h"
 #include "proxy/state_question.h"
 #include "proxy/store_maker.h"
@@ -38,11 +39,13 @@ Result<Checkpoint> find_checkpoint(const History& history, const ApplianceRecord
                                     record.name + "' shows what there is");
 }
 
-// Two in one second are told apart by a number.
+// Two in one second are told apart by a number, for which a long name gives way.
 std::string free_name(const History& history, const std::string& wanted) {
   std::string name = wanted;
-  for (int number = 2; is_taken(history, name); ++number)
-    name = wanted + "-" + std::to_string(number);
+  for (int number = 2; is_taken(history, name); ++number) {
+    const std::string suffix = "-" + std::to_string(number);
+    name = wanted.substr(0, max_name_length - suffix.size()) + suffix;
+  }
   return name;
 }
 

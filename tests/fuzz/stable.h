@@ -27,4 +27,16 @@ void check_stable(ByteView input, Decode decode, Encode encode) {
   FUZZ_CHECK(as_text(first.view()) == as_text(second.view()));
 }
 
+// The same of texts: `decode(std::string_view)` gives a Result or an optional,
+// `encode(const T&) -> std::string`.
+template <class Decode, class Encode>
+void check_stable_text(std::string_view input, Decode decode, Encode encode) {
+  const auto value = decode(input);
+  if (!value) return;
+  const std::string first = encode(*value);
+  const auto again = decode(first);
+  FUZZ_CHECK(again);
+  FUZZ_CHECK(encode(*again) == first);
+}
+
 }  // namespace rowan::fuzz

@@ -1,5 +1,7 @@
 #include "proxy/checkpoint_label.h"
 
+#include "proxy/names.h"
+#include "proxy/versions.h"
 #include "tests/support/catch.h"
 
 namespace rowan::proxy {
@@ -45,6 +47,9 @@ TEST_CASE("what is not a label is called damaged") {
                                      "{}",
                                      with("schedule", "whim"),
                                      with("before-upgrade", "a/b"),
+                                     with("debian", "a/b"),
+                                     with("1767571200", "9223372036854775808"),
+                                     with("two lines", std::string(5000, 'x')),
                                      with("ffffffffffffffff", "FFFFFFFFFFFFFFFF"),
                                      with("0123456789abcdef", "+123456789abcde")};
   for (const std::string& text : bad) {
@@ -56,6 +61,18 @@ TEST_CASE("what is not a label is called damaged") {
 TEST_CASE("a checkpoint without a name is named by its time") {
   CHECK(name_from_time(1767571205) == "20260105-000005");
   CHECK(name_from_time(0) == "19700101-000000");
+}
+
+TEST_CASE("a name that is taken is told apart, and is one that a label may have") {
+  CheckpointLabel taken = sample();
+  taken.name.assign(max_name_length, 'n');
+  History history;
+  history.checkpoints.push_back({cache::StateId{1}, {}, taken});
+  CheckpointLabel fresh = taken;
+  fresh.name = free_name(history, taken.name);
+  CHECK(fresh.name != taken.name);
+  CHECK(decode_label(encode_label(fresh)));
+  CHECK(free_name(history, "other") == "other");
 }
 
 TEST_CASE("a state is named by appliance and checkpoint") {

@@ -71,6 +71,10 @@ TEST_CASE("the mark of a half-received state comes back, other labels are none")
   CHECK(longest.size() <= cache::max_label_bytes);
   for (const char* label : {"", "receiving ", "receiving 12", "{}"}) CHECK(!decode_mark(label));
   CHECK(!decode_mark(encode_mark(mark) + "0"));
+  std::string other = encode_mark(mark);
+  other[other.find(' ', 10)] = '-';
+  CHECK(!decode_mark(other));
+  CHECK(!decode_mark("receiving " + hex_id(1) + " " + hex_id(std::uint64_t{1} << 63) + " "));
   CHECK(!decode_mark(encode_label(sample().checkpoint)));
 }
 
