@@ -1,5 +1,5 @@
 // What the admin interface asks of the process around it: the daemon (proxy/daemon.h) has
-// everything running, the command without a daemon (proxy/offline.h) can only ask sources.
+// everything running, the command without a daemon (proxy/offline_host.h) can only ask sources.
 #pragma once
 
 #include <cstdint>
@@ -68,7 +68,7 @@ class Host {
 
   virtual Versions& versions() = 0;
   // An appliance, or a checkpoint of it, to be looked at: hold a Call at once. busy: it is not
-  // being served; not_found: no such checkpoint. Without a daemon see offline_session.h.
+  // being served; not_found: no such checkpoint. Without a daemon see proxy/offline_session.h.
   virtual Task<Result<Appliance*>> open_state(ApplianceRecord, std::string) {
     co_return Error(Errc::not_supported, "no appliance is served here");
   }

@@ -5,6 +5,7 @@
 #include "cache/file_posix.h"
 #include "proxy/admin_api.h"
 #include "proxy/live_host.h"
+#include "proxy/offline_host.h"
 #include "proxy/state_dir.h"
 #include "proxy/store_maker.h"
 #include "rpc/asio_loop.h"
@@ -17,28 +18,51 @@ namespace {
 constexpr std::uint64_t unlimited_bytes = std::uint64_t{1} << 60;
 constexpr Duration poll = std::chrono::seconds(1);
 
-Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state) {
-  auto root = cache::open_directory(state, false);
+Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state, bool create) {
+  auto root = cache::open_directory(state, create);
   if (!root.failed_with(Errc::not_found)) return root;
-  return Error(Errc::not_found, "there is no state in " + state +
-                                    "; --state chooses another place");
+  return Error(
+      Errc::not_found,
+      "there is no state in " + state +
+          " yet; 'rowan image add' or 'rowan serve' makes it, --state chooses another place");
 }
 
 }  // namespace
 
 class OfflineSession::Impl {
  public:
-  Result<void> open(const std::string& path, std::string_view who) {
-    TRY(auto root, open_root(path));
+  Result<void> open(const std::string& path, std::string_view who, const OfflineNeeds& needs) {
+    TRY(auto root, open_root(path, needs.create));
     TRY(state_, StateDir::open(std::move(root), who, lock_patience));
     TRY(registry_, Registry::load(*state_, real_clock(), make_store));
+    TRY(disk_, DiskThreads::start(DiskThreadsLimits()));
+    if (needs.appliances.empty()) {
+      host_ = std::make_unique<OfflineHost>(loop_, *disk_, *state_, *registry_);
+    } else {
+      TRY_VOID(open_live());
+    }
+    api_.emplace(*registry_, *host_, loop_, *disk_);
+    for (const std::string& name : needs.appliances) TRY_VOID(start(name));
+    return {};
+  }
+
+  HttpReply ask(const HttpRequest& request) { return run(api_->handle(request)); }
+
+  ~Impl() {
+    if (!api_) return;
+    if (live_ != nullptr) live_->stop_opening();
+    run(close());
+  }
+
+ private:
+  Result<void> open_live() {
     TRY(cache_directory_, state_->cache());
     cache::BlockCacheOptions options;
     options.limit_bytes = unlimited_bytes;
     TRY(blocks_, cache::BlockCache::open(*cache_directory_, options));
-    TRY(disk_, DiskThreads::start(DiskThreadsLimits()));
-    host_.emplace(loop_, *disk_, *state_, *registry_, *blocks_);
-    api_.emplace(*registry_, *host_, loop_, *disk_);
+    auto live = std::make_unique<LiveHost>(loop_, *disk_, *state_, *registry_, *blocks_);
+    live_ = live.get();
+    host_ = std::move(live);
     return {};
   }
 
@@ -49,18 +73,9 @@ class OfflineSession::Impl {
     return run(host_->start(*record));
   }
 
-  HttpReply ask(const HttpRequest& request) { return run(api_->handle(request)); }
-
-  ~Impl() {
-    if (!host_) return;
-    host_->stop_opening();
-    run(close());
-  }
-
- private:
   Task<bool> close() {
     co_await api_->close();
-    co_await host_->shut_down();
+    if (live_ != nullptr) co_await live_->shut_down();
     co_return true;
   }
 
@@ -83,18 +98,19 @@ class OfflineSession::Impl {
   std::unique_ptr<cache::BlockCache> blocks_;
   AsioLoop loop_;
   std::unique_ptr<DiskThreads> disk_;
-  std::optional<LiveHost> host_;
+  std::unique_ptr<Host> host_;
+  LiveHost* live_ = nullptr;  // the host, where appliances are opened
   std::optional<AdminApi> api_;
 };
 
 OfflineSession::OfflineSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 OfflineSession::~OfflineSession() = default;
 
-Result<std::unique_ptr<OfflineSession>> OfflineSession::open(
-    const std::string& state, std::string_view who, const std::vector<std::string>& appliances) {
+Result<std::unique_ptr<OfflineSession>> OfflineSession::open(const std::string& state,
+                                                             std::string_view who,
+                                                             const OfflineNeeds& needs) {
   auto impl = std::make_unique<Impl>();
-  TRY_VOID(impl->open(state, who));
-  for (const std::string& name : appliances) TRY_VOID(impl->start(name));
+  TRY_VOID(impl->open(state, who, needs));
   return std::unique_ptr<OfflineSession>(new OfflineSession(std::move(impl)));
 }
 

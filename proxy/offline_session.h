@@ -1,5 +1,5 @@
-// The daemon's insides without its sockets, for a command that finds no daemon: some appliances are
-// opened under the state directory's lock, asked as often as it takes, and closed.
+// The admin interface without a daemon, for a command that finds none: the state directory is
+// opened under its lock, asked as often as it takes, and closed.
 #pragma once
 
 #include <memory>
@@ -12,13 +12,19 @@
 
 namespace rowan::proxy {
 
+struct OfflineNeeds {
+  bool create = false;                  // the state directory is made if it is missing
+  std::vector<std::string> appliances;  // opened as a daemon would, to look at files of theirs
+};
+
 class OfflineSession {
  public:
-  // `who` as in offline.h, and so are not_found and busy. Appliances that do not exist are left to
-  // the request that names them; one that cannot be opened is an error.
+  // `who` ("rowan create") is what others are told while the lock is held. not_found: there is no
+  // state yet; busy, naming the holder: another process has the lock. Appliances that do not exist
+  // are left to the request that names them; one that cannot be opened is an error.
   static Result<std::unique_ptr<OfflineSession>> open(const std::string& state,
                                                       std::string_view who,
-                                                      const std::vector<std::string>& appliances);
+                                                      const OfflineNeeds& needs);
   OfflineSession(const OfflineSession&) = delete;
   // Makes everything durable and closes it.
   ~OfflineSession();

@@ -1,9 +1,6 @@
 #include "tools/admin_session.h"
 
-#include <unistd.h>
-
 #include <chrono>
-#include <cstdio>
 #include <thread>
 
 #include "proxy/state_dir.h"
@@ -12,25 +9,34 @@
 namespace rowan::tools {
 namespace {
 
-constexpr Duration answer_patience = std::chrono::minutes(2);
+using proxy::HttpReply;
+using proxy::HttpRequest;
+using proxy::Json;
+
+// Asking a source may take its whole deadline, removing a large store its time as well.
+constexpr Duration answer_patience = std::chrono::minutes(10);
 // A daemon that holds the lock opens its socket within this time, or will not.
 constexpr Duration start_patience = std::chrono::seconds(10);
-constexpr std::int64_t plain_interval = 10;  // seconds between lines
 
-std::int64_t now_seconds() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+bool makes_state(const CommandLine& line) {
+  if (line.command == Command::receive) return !line.abort;
+  return line.command == Command::image_add || line.command == Command::create;
 }
 
 }  // namespace
 
-Result<proxy::HttpReply> AdminSession::ask_first(const proxy::HttpRequest& request) {
-  TRY(std::string state, state_of(line_));
+AdminSession::AdminSession(const CommandLine& line, std::vector<std::string> opened)
+    : line_(line), needs_{makes_state(line), std::move(opened)} {}
+
+// Whoever holds the lock without a socket is starting, ending, or another command at work.
+Result<HttpReply> AdminSession::ask_first(const HttpRequest& request) {
+  TRY(const std::string state, state_of(line_));
+  socket_ = proxy::socket_path(state);
   const auto give_up = std::chrono::steady_clock::now() + start_patience;
   while (true) {
-    auto reply = proxy::call_admin(proxy::socket_path(state), request, answer_patience);
+    auto reply = proxy::call_admin(socket_, request, answer_patience);
     if (!reply.failed_with(Errc::disconnected)) return reply;
-    auto opened = proxy::OfflineSession::open(state, "rowan " + line_.name, appliances_);
+    auto opened = proxy::OfflineSession::open(state, "rowan " + line_.name, needs_);
     if (opened) {
       offline_ = std::move(*opened);
       return offline_->ask(request);
@@ -41,45 +47,34 @@ Result<proxy::HttpReply> AdminSession::ask_first(const proxy::HttpRequest& reque
   }
 }
 
-Result<proxy::HttpReply> AdminSession::ask(const proxy::HttpRequest& request) {
-  if (!asked_) {
-    asked_ = true;
-    return ask_first(request);
-  }
+Result<HttpReply> AdminSession::ask(const HttpRequest& request) {
   if (offline_) return offline_->ask(request);
-  TRY(std::string state, state_of(line_));
-  auto reply = proxy::call_admin(proxy::socket_path(state), request, answer_patience);
-  if (reply.failed_with(Errc::disconnected))
-    return Error(Errc::disconnected, "the daemon has ended meanwhile; run the command again");
-  return reply;
+  if (socket_.empty()) return ask_first(request);
+  auto reply = proxy::call_admin(socket_, request, answer_patience);
+  if (!reply.failed_with(Errc::disconnected)) return reply;
+  return Error(Errc::disconnected,
+               "the daemon went away; see its log, start it, and run the command again");
 }
 
-Result<proxy::Json> AdminSession::ask_json(const proxy::HttpRequest& request) {
-  TRY(proxy::HttpReply reply, ask(request));
+Result<std::string> AdminSession::ask_text(const HttpRequest& request) {
+  TRY(HttpReply reply, ask(request));
   if (reply.status != 200) return error_of(reply);
-  return proxy::parse_json(reply.body);
+  return std::move(reply.body);
 }
 
-ProgressLine::ProgressLine()
-    : terminal_(::isatty(STDERR_FILENO) == 1), next_(now_seconds() + plain_interval) {}
+Result<Json> AdminSession::ask_json(const HttpRequest& request) {
+  TRY(const std::string text, ask_text(request));
+  return proxy::parse_json(text);
+}
 
-void ProgressLine::show(const std::string& text) {
-  if (terminal_) {
-    std::string line = "\r" + text;
-    if (text.size() < shown_) line.append(shown_ - text.size(), ' ');
-    shown_ = text.size();
-    std::fwrite(line.data(), 1, line.size(), stderr);
-    std::fflush(stderr);
-  } else if (now_seconds() >= next_) {
-    next_ = now_seconds() + plain_interval;
-    std::fprintf(stderr, "%s\n", text.c_str());
+Error error_of(const HttpReply& reply) {
+  const Errc code = reply.status == 400 ? Errc::usage : Errc::io;
+  Result<Json> body = proxy::parse_json(reply.body);
+  if (body && body->is_object() && body->contains("error")) {
+    if (auto message = proxy::text_member((*body)["error"], "message"))
+      return Error(code, *message);
   }
-}
-
-ProgressLine::~ProgressLine() {
-  if (shown_ == 0) return;
-  const std::string blank = "\r" + std::string(shown_, ' ') + "\r";
-  std::fwrite(blank.data(), 1, blank.size(), stderr);
+  return Error(code, "the daemon answered with status " + std::to_string(reply.status));
 }
 
 }  // namespace rowan::tools

@@ -1,5 +1,5 @@
-// Several requests of one command: to the daemon, or, if there is none, to the state directory,
-// which stays open between them.
+// The requests of one command: to the daemon, or, if there is none, to the state directory, which
+// then stays open and locked until the command ends.
 #pragma once
 
 #include <memory>
@@ -16,36 +16,28 @@ namespace rowan::tools {
 
 class AdminSession {
  public:
-  // The appliances that the command is about. `line` outlives the session.
-  AdminSession(const CommandLine& line, std::vector<std::string> appliances)
-      : line_(line), appliances_(std::move(appliances)) {}
+  // `opened`: the appliances whose files are looked at. `line` outlives the session.
+  explicit AdminSession(const CommandLine& line, std::vector<std::string> opened = {});
 
+  // The first request finds out whether there is a daemon. One that starts or ends, and another
+  // command at work, is waited for a little. disconnected: the daemon went away since.
   Result<proxy::HttpReply> ask(const proxy::HttpRequest& request);
   // The body of a reply that is well, or its error.
+  Result<std::string> ask_text(const proxy::HttpRequest& request);
   Result<proxy::Json> ask_json(const proxy::HttpRequest& request);
+  // Two threads may not ask at the same time, then. Known after the first request.
+  bool offline() const { return offline_ != nullptr; }
 
  private:
   Result<proxy::HttpReply> ask_first(const proxy::HttpRequest& request);
 
   const CommandLine& line_;
-  std::vector<std::string> appliances_;
-  bool asked_ = false;
+  proxy::OfflineNeeds needs_;
+  std::string socket_;  // empty: nothing was asked yet
   std::unique_ptr<proxy::OfflineSession> offline_;
 };
 
-// On standard error, how far long work is: one line that changes on a terminal, a line now and then
-// elsewhere. Cleared by the destructor.
-class ProgressLine {
- public:
-  ProgressLine();
-  ~ProgressLine();
-  ProgressLine(const ProgressLine&) = delete;
-  void show(const std::string& text);
-
- private:
-  bool terminal_;
-  std::size_t shown_ = 0;   // columns on a terminal
-  std::int64_t next_ = 0;   // seconds, elsewhere
-};
+// What a reply that is not 200 says.
+Error error_of(const proxy::HttpReply& reply);
 
 }  // namespace rowan::tools

@@ -4,7 +4,6 @@
 
 #include <string_view>
 
-#include "proxy/admin_http.h"
 #include "proxy/json.h"
 #include "rpc/base/result.h"
 #include "tools/command_line.h"
@@ -20,14 +19,14 @@ int run_versions_command(const CommandLine& line);
 // diff, cat, ls, restore.
 int run_states_command(const CommandLine& line);
 
-// What every command is made of: a request to the daemon if there is one, else to the state
-// directory itself; the answer's JSON, or its error.
-Result<proxy::HttpReply> ask(const CommandLine& line, const proxy::HttpRequest& request);
-Result<proxy::Json> ask_json(const CommandLine& line, const proxy::HttpRequest& request);
-// What a reply that is not 200 says.
-Error error_of(const proxy::HttpReply& reply);
+// Members of an answer. The daemon may be of another version than the command: what is missing is
+// shown as "?", or counts as 0.
+std::string member(const proxy::Json& object, const char* key);
+std::uint64_t number(const proxy::Json& object, const char* key);
 // To standard output.
 void print(std::string_view text);
+
+int run_check(const CommandLine& line);
 
 // Streams between hosts.
 int run_send(const CommandLine& line);

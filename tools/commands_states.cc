@@ -7,6 +7,7 @@
 #include "tools/admin_session.h"
 #include "tools/commands.h"
 #include "tools/output.h"
+#include "tools/progress.h"
 #include "tools/text_diff.h"
 
 namespace rowan::tools {
@@ -41,15 +42,6 @@ HttpRequest get(const std::string& state, const std::string& action, const std::
   return {"GET", "/v1/appliances/" + state + "/" + action + "?path=" + encoded(path) + more, ""};
 }
 
-std::string member(const Json& object, const char* key) {
-  Result<std::string> text = proxy::text_member(object, key);
-  return text ? *text : std::string("?");
-}
-std::uint64_t number(const Json& object, const char* key) {
-  Result<std::uint64_t> value = proxy::number_member(object, key);
-  return value ? *value : 0;
-}
-
 // One name, one line: control characters as C writes them.
 std::string shown(const std::string& text) {
   std::string result;
@@ -68,22 +60,6 @@ std::string shown(const std::string& text) {
 
 std::string count_of(std::uint64_t count, const std::string& one, const std::string& many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
-}
-
-// ---- work under way
-
-Result<Json> finished(AdminSession& session, const HttpRequest& begin, std::uint64_t& id,
-                      std::string (*progress)(const Json&)) {
-  TRY(Json begun, session.ask_json(begin));
-  id = number(begun, "work");
-  const HttpRequest ask{"GET", "/v1/work/" + std::to_string(id) + "?wait=true", ""};
-  ProgressLine line;
-  while (true) {
-    TRY(Json answer, session.ask_json(ask));
-    TRY(const bool done, proxy::flag_member(answer, "done"));
-    if (done) return answer;
-    line.show(progress(answer));
-  }
 }
 
 // ---- diff
@@ -183,15 +159,16 @@ Result<void> print_lines(AdminSession& session, const CommandLine& line, std::ui
   return {};
 }
 
-Result<void> print_diff(AdminSession& session, const CommandLine& line, const Json& answer,
-                        std::uint64_t id) {
+Result<void> print_diff(AdminSession& session, const CommandLine& line,
+                        const FinishedWork& work) {
+  const Json& answer = work.answer;
   if (line.json) {
     print("{\n  \"before\": " + answer["before"].dump() + ",\n  \"after\": " +
           answer["after"].dump() + ",\n  \"totals\": " + proxy::json_line(answer["totals"]));
     if (answer.contains("note")) print(",\n  \"note\": " + proxy::json_line(answer["note"]));
     if (!line.stat) print(",\n  \"changes\": [");
   }
-  if (!line.stat) TRY_VOID(print_lines(session, line, id));
+  if (!line.stat) TRY_VOID(print_lines(session, line, work.id));
   if (line.json) print(line.stat ? "\n}\n" : "\n  ]\n}\n");
   if (!line.json && line.stat) print(totals_text(answer));
   if (!line.json && answer.contains("note"))
@@ -205,11 +182,9 @@ Result<void> diff_states(AdminSession& session, const CommandLine& line,
   if (!compared.before.empty()) body["before"] = compared.before;
   const HttpRequest begin{"POST", "/v1/appliances/" + compared.after + "/diff",
                           proxy::json_line(body)};
-  std::uint64_t id = 0;
-  TRY(const Json answer, finished(session, begin, id, diff_progress));
-  TRY_VOID(print_diff(session, line, answer, id));
-  // Its memory is wanted back, whether this is heard or not.
-  (void)session.ask({"DELETE", "/v1/work/" + std::to_string(id), ""});
+  TRY(const FinishedWork work, finish_work(session, line, begin, diff_progress));
+  TRY_VOID(print_diff(session, line, work));
+  forget_work(session, work);
   return {};
 }
 
@@ -368,9 +343,9 @@ Result<void> restore(AdminSession& session, const CommandLine& line) {
   body["force"] = line.force;
   const HttpRequest begin{"POST", "/v1/appliances/" + line.subject + "/restore",
                           proxy::json_line(body)};
-  std::uint64_t id = 0;
-  TRY(Json answer, finished(session, begin, id, restore_progress));
-  (void)session.ask({"DELETE", "/v1/work/" + std::to_string(id), ""});
+  TRY(const FinishedWork work, finish_work(session, line, begin, restore_progress));
+  forget_work(session, work);
+  Json answer = work.answer;
   answer.erase("done");
   answer.erase("kind");
   if (line.json) {

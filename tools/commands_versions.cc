@@ -9,6 +9,7 @@
 #include "proxy/json.h"
 #include "proxy/names.h"
 #include "proxy/size_text.h"
+#include "tools/admin_session.h"
 #include "tools/commands.h"
 #include "tools/history_graph.h"
 #include "tools/output.h"
@@ -82,15 +83,6 @@ Result<HttpRequest> request_of(const CommandLine& line) {
   }
   TRY_VOID(proxy::check_name("appliance", line.subject));
   return HttpRequest{"GET", appliance_target(line.subject) + "/checkpoints", ""};
-}
-
-std::string member(const Json& object, const char* key) {
-  Result<std::string> text = proxy::text_member(object, key);
-  return text ? *text : std::string("?");
-}
-std::uint64_t number(const Json& object, const char* key) {
-  Result<std::uint64_t> value = proxy::number_member(object, key);
-  return value ? *value : 0;
 }
 
 // One line, whatever is in it.
@@ -173,7 +165,8 @@ std::string text_for(const CommandLine& line, const Json& answer) {
 int run_versions_command(const CommandLine& line) {
   Result<HttpRequest> request = request_of(line);
   if (!request) return report(line, request.error());
-  Result<Json> answer = ask_json(line, *request);
+  AdminSession session(line);
+  Result<Json> answer = session.ask_json(*request);
   if (!answer) return report(line, answer.error());
   print(line.json ? proxy::json_pretty(*answer) + "\n" : text_for(line, *answer));
   return 0;

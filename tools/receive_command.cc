@@ -13,7 +13,7 @@
 #include "proxy/names.h"
 #include "proxy/stream_header.h"
 #include "tools/commands.h"
-#include "tools/transfer.h"
+#include "tools/progress.h"
 
 namespace rowan::tools {
 namespace {
@@ -30,11 +30,11 @@ Error misplaced(const cache::FrameReader& reader) {
 
 class ReceiveStream {
  public:
-  ReceiveStream(const CommandLine& line, Connection& connection)
+  ReceiveStream(const CommandLine& line, AdminSession& session)
       : line_(line),
-        connection_(connection),
+        session_(session),
         target_("/v1/receives/" + line.subject),
-        meter_("receiving " + line.subject) {}
+        meter_(line, "receiving " + line.subject) {}
 
   // The daemon's last answer.
   Result<Json> run() {
@@ -46,7 +46,7 @@ class ReceiveStream {
     TRY_VOID(expect_end());
     FrameAnswer end{StreamFrame::totals, {}, cache::encode(*totals_)};
     TRY(const std::string answer,
-        connection_.ask(HttpRequest{"POST", target_ + "/end", proxy::encode_frame_answer(end)}));
+        session_.ask_text(HttpRequest{"POST", target_ + "/end", proxy::encode_frame_answer(end)}));
     return proxy::parse_json(answer);
   }
   std::string summary() const { return meter_.summary(); }
@@ -110,7 +110,7 @@ class ReceiveStream {
     body["new_identity"] = line_.new_identity;
     body["force"] = line_.force;
     TRY(const std::string answer,
-        connection_.ask(HttpRequest{"POST", target_, proxy::json_line(body)}));
+        session_.ask_text(HttpRequest{"POST", target_, proxy::json_line(body)}));
     TRY(const Json begun, proxy::parse_json(answer));
     TRY(const std::string digits, proxy::text_member(begun, "reached"));
     TRY(reached_, proxy::parse_hex_text(digits));
@@ -135,14 +135,14 @@ class ReceiveStream {
 
   Result<void> hand_on(StreamFrame type, const std::string& content) {
     const FrameAnswer frame{type, {}, content};
-    auto taken = connection_.ask(
+    auto taken = session_.ask_text(
         HttpRequest{"POST", target_ + "/frame", proxy::encode_frame_answer(frame)});
     if (!taken) return std::move(taken).error();
     return {};
   }
 
   const CommandLine& line_;
-  Connection& connection_;
+  AdminSession& session_;
   std::string target_;
   Meter meter_;
   cache::FrameReader reader_;
@@ -154,8 +154,8 @@ class ReceiveStream {
 };
 
 Result<void> abort_receive(const CommandLine& line) {
-  TRY(auto connection, Connection::open(line, false));
-  auto aborted = connection->ask(HttpRequest{"DELETE", "/v1/receives/" + line.subject, ""});
+  AdminSession session(line);
+  auto aborted = session.ask_text(HttpRequest{"DELETE", "/v1/receives/" + line.subject, ""});
   if (!aborted) return std::move(aborted).error();
   print("what was received of " + line.subject + " is dropped\n");
   return {};
@@ -174,8 +174,8 @@ Result<void> receive(const CommandLine& line) {
                  "a stream is expected on standard input: rowan send APPLIANCE | rowan receive " +
                      line.subject);
   }
-  TRY(auto connection, Connection::open(line, true));
-  auto stream = std::make_unique<ReceiveStream>(line, *connection);
+  AdminSession session(line);
+  auto stream = std::make_unique<ReceiveStream>(line, session);
   Result<Json> answer = stream->run();
   if (!answer) {
     Error error = answer.error();

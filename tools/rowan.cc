@@ -1,5 +1,4 @@
 // The `rowan` command: words, then the work, then the exit status.
-#include <csignal>
 #include <cstdio>
 
 #include "proxy/config.h"
@@ -46,6 +45,8 @@ int run(const CommandLine& line) {
   switch (line.command) {
     case Command::serve:
       return run_serve(line);
+    case Command::check:
+      return run_check(line);
     case Command::doctor:
       return run_doctor(line);
     case Command::checkpoint:

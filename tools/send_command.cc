@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <future>
@@ -13,7 +14,7 @@
 #include "proxy/json.h"
 #include "proxy/stream_header.h"
 #include "tools/commands.h"
-#include "tools/transfer.h"
+#include "tools/progress.h"
 
 namespace rowan::tools {
 namespace {
@@ -37,8 +38,8 @@ Result<void> write_all(std::string_view bytes) {
 
 class SendStream {
  public:
-  SendStream(const CommandLine& line, Connection& connection)
-      : connection_(connection), meter_("sending " + line.subject) {}
+  SendStream(const CommandLine& line, AdminSession& session)
+      : session_(session), meter_(line, "sending " + line.subject) {}
 
   Result<void> run(const std::string& name, const Json& begun) {
     name_ = name;
@@ -59,7 +60,7 @@ class SendStream {
     Json body = request_;
     body["cursor"] = proxy::hex_text(cursor);
     TRY(const std::string answer,
-        connection_.ask(
+        session_.ask_text(
             HttpRequest{"POST", "/v1/appliances/" + name_ + "/frames", proxy::json_line(body)}));
     return proxy::decode_frame_answer(answer);
   }
@@ -72,7 +73,7 @@ class SendStream {
       std::future<Result<FrameAnswer>> next;
       if (!last) {
         // Without a daemon it is this thread that reads.
-        const auto when = connection_.offline() ? std::launch::deferred : std::launch::async;
+        const auto when = session_.offline() ? std::launch::deferred : std::launch::async;
         next = std::async(when, ask);
       }
       Result<void> written = add(frame);
@@ -94,7 +95,7 @@ class SendStream {
     return write_all(writer_.frame(static_cast<std::uint8_t>(type), content));
   }
 
-  Connection& connection_;
+  AdminSession& session_;
   Meter meter_;
   std::string name_;
   Json request_;
@@ -108,12 +109,13 @@ Result<void> send(const CommandLine& line) {
     return Error(Errc::usage, "a stream is not for a terminal; pipe it: rowan send " +
                                   line.subject + " | ssh HOST rowan receive NEW");
   }
-  ignore_broken_pipes();
-  TRY(auto connection, Connection::open(line, false));
+  // A failed write is an error, whatever the signal's default is.
+  std::signal(SIGPIPE, SIG_IGN);
+  AdminSession session(line);
   Json body = Json::object();
   if (!line.since.empty()) body["since"] = line.since.substr(line.since.find('@') + 1);
   TRY(const std::string answer,
-      connection->ask(HttpRequest{"POST", "/v1/appliances/" + line.subject + "/send",
+      session.ask_text(HttpRequest{"POST", "/v1/appliances/" + line.subject + "/send",
                                   proxy::json_line(body)}));
   TRY(const Json begun, proxy::parse_json(answer));
   TRY(const std::string checkpoint, proxy::text_member(begun, "checkpoint"));
@@ -123,7 +125,7 @@ Result<void> send(const CommandLine& line) {
                  "rowan: send: checkpoint %s@%s made; '--since %s' sends what comes later\n",
                  state.appliance.c_str(), checkpoint.c_str(), checkpoint.c_str());
   }
-  SendStream stream(line, *connection);
+  SendStream stream(line, session);
   TRY_VOID(stream.run(state.appliance, begun));
   std::fprintf(stderr, "rowan: send: %s@%s sent: %s\n", state.appliance.c_str(),
                checkpoint.c_str(), stream.summary().c_str());

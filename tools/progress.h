@@ -1,0 +1,62 @@
+// How far long work is: one line of standard error that changes, on a terminal only, never beside
+// JSON, and gone at the end.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/admin_http.h"
+#include "proxy/json.h"
+#include "rpc/base/result.h"
+#include "tools/admin_session.h"
+#include "tools/command_line.h"
+
+namespace rowan::tools {
+
+bool shows_progress(bool terminal, bool json);
+
+// What replaces the line on a terminal of so many columns (0: not known), without its last one,
+// where some break the line. Control characters are shown as '?'.
+std::string progress_update(std::string_view text, std::size_t columns);
+
+class ProgressLine {
+ public:
+  explicit ProgressLine(const CommandLine& line);
+  ProgressLine(const ProgressLine&) = delete;
+  ~ProgressLine();
+  void show(std::string_view text);
+  bool shows() const { return shows_; }
+
+ private:
+  bool shows_, used_ = false;
+};
+
+// Bytes and their rate.
+class Meter {
+ public:
+  Meter(const CommandLine& line, std::string what);
+  void add(std::uint64_t bytes);
+  // "12.3M, 95M/s".
+  std::string summary() const;
+
+ private:
+  ProgressLine line_;
+  std::string what_;
+  std::uint64_t bytes_ = 0;
+  std::chrono::steady_clock::time_point start_, shown_;
+};
+
+// Work that the daemon does (admin_states.h) and is asked about until it is done.
+struct FinishedWork {
+  std::uint64_t id = 0;
+  proxy::Json answer;
+};
+using ProgressText = std::string (*)(const proxy::Json& answer);
+Result<FinishedWork> finish_work(AdminSession& session, const CommandLine& line,
+                                 const proxy::HttpRequest& begin, ProgressText text);
+// Its memory is wanted back, whether this is heard or not.
+void forget_work(AdminSession& session, const FinishedWork& work);
+
+}  // namespace rowan::tools
