@@ -27,15 +27,16 @@ namespace rowan::proxy {
 
 class AdminApi final : public AdminHandler {
  public:
-  // All outlive the API.
-  AdminApi(Registry& registry, Host& host, Loop& loop, DiskPool& disk)
+  // All outlive the API. `frame_bytes`: as Sender's.
+  AdminApi(Registry& registry, Host& host, Loop& loop, DiskPool& disk,
+           std::size_t frame_bytes = cache::changes_frame_bytes)
       : registry_(registry),
         host_(host),
         loop_(loop),
         disk_(disk),
         turn_(loop),
         pools_(loop, host.versions(), turn_),
-        sender_(loop, disk, pools_),
+        sender_(loop, disk, pools_, frame_bytes),
         receiver_(loop, disk, registry, host, pools_, sender_) {}
 
   Task<HttpReply> handle(const HttpRequest& request) override;

@@ -19,7 +19,7 @@
 #include "proxy/image_set.h"
 #include "proxy/pool_set.h"
 #include "proxy/registry.h"
-#include "rpc/asio_loop.h"
+#include "rpc/base/loop.h"
 
 namespace rowan::proxy {
 
@@ -41,7 +41,7 @@ struct ServingParts {
 class ApplianceSet {
  public:
   // All outlive the set. close_all() is done before it is destroyed.
-  ApplianceSet(AsioLoop& loop, DiskPool& disk, Registry& registry, const ServingParts& parts,
+  ApplianceSet(Loop& loop, DiskPool& disk, Registry& registry, const ServingParts& parts,
                OpeningLimits limits)
       : loop_(loop),
         disk_(disk),
@@ -114,7 +114,7 @@ class ApplianceSet {
   void arm();
   void retry_due();
 
-  AsioLoop& loop_;
+  Loop& loop_;
   DiskPool& disk_;
   Registry& registry_;
   ImageSet& images_;

@@ -1,7 +1,6 @@
 #include "proxy/image_set.h"
 
 #include "proxy/blocking.h"
-#include "proxy/source_opener.h"
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
@@ -24,7 +23,7 @@ Task<Result<Image*>> ImageSet::acquire_now(std::string image, ImageVersion versi
                                            std::unique_ptr<cache::Directory> catalog) {
   auto found = versions_.find(version.id);
   if (found == versions_.end()) {
-    Result<std::unique_ptr<Source>> source = open_source(version.source, loop_, disk_);
+    Result<std::unique_ptr<Source>> source = open_source_(version.source);
     if (!source) co_return std::move(source).error();
     Result<OpenCatalog*> open = co_await acquire_catalog(image, std::move(catalog));
     if (!open) co_return std::move(open).error();

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cache/block_cache.h"
@@ -20,15 +21,20 @@
 #include "proxy/registry.h"
 #include "proxy/source.h"
 #include "proxy/turn.h"
-#include "rpc/asio_loop.h"
+#include "rpc/base/loop.h"
 
 namespace rowan::proxy {
 
 class ImageSet {
  public:
   // All outlive the set.
-  ImageSet(AsioLoop& loop, DiskPool& disk, cache::BlockCache& blocks)
-      : loop_(loop), disk_(disk), blocks_(blocks), block_jobs_(loop, disk, blocks), turn_(loop) {}
+  ImageSet(Loop& loop, DiskPool& disk, cache::BlockCache& blocks, OpenSource open_source)
+      : loop_(loop),
+        disk_(disk),
+        blocks_(blocks),
+        open_source_(std::move(open_source)),
+        block_jobs_(loop, disk, blocks),
+        turn_(loop) {}
 
   // The image of a version, opened if it is not, for one more user. `catalog` is where the image's
   // catalogue lies; it is kept if it is needed. The source need not answer.
@@ -85,9 +91,10 @@ class ImageSet {
   static Task<void> read_drifted(OpenCatalog& catalog, OpenVersion& version, cache::VersionId id);
   static Task<void> ask_root(CachedImage& image, std::string name);
 
-  AsioLoop& loop_;
+  Loop& loop_;
   DiskPool& disk_;
   cache::BlockCache& blocks_;
+  OpenSource open_source_;
   JobRunner<cache::BlockCache> block_jobs_;
   Turn turn_;
   std::map<std::string, OpenCatalog> catalogs_;

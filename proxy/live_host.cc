@@ -8,6 +8,30 @@
 
 namespace rowan::proxy {
 
+LiveHost::LiveHost(Loop& loop, DiskPool& disk, StateDir& state, Registry& registry,
+                   cache::BlockCache& blocks, const LiveOptions& options)
+    : loop_(loop),
+      disk_(disk),
+      registry_(registry),
+      blocks_(blocks),
+      open_source_(options.open_source),
+      all_known_(registry.all_known()),
+      images_(loop, disk, blocks, options.open_source),
+      pools_(loop, disk, options.stores),
+      versions_(loop, disk, registry, pools_, exports_),
+      views_(loop, registry, images_, pools_, exports_),
+      appliances_(loop, disk, registry, {images_, pools_, views_, exports_}, options.opening),
+      scheduler_(loop, versions_, [this] { return appliances_.served(); }),
+      mounts_(loop, disk, state.root(), mount_.mounted()) {
+  connect();
+  mounts_.start();
+}
+
+LiveHost::LiveHost(AsioLoop& loop, DiskPool& disk, StateDir& state, Registry& registry,
+                   cache::BlockCache& blocks, OpeningLimits limits)
+    : LiveHost(loop, disk, state, registry, blocks,
+               LiveOptions{real_sources(loop, disk), limits, {}}) {}
+
 // Who must hear of what the others do.
 void LiveHost::connect() {
   pools_.set_prepare([this](Pool& pool) {
@@ -55,7 +79,7 @@ Task<void> LiveHost::shut_down() {
 }
 
 Task<Result<void>> LiveHost::probe_source(std::string source) {
-  return proxy::probe_source(std::move(source), loop_, disk_);
+  return proxy::probe_source(std::move(source), open_source_);
 }
 
 std::optional<DaemonStatus> LiveHost::daemon() const {

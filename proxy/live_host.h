@@ -21,26 +21,20 @@
 
 namespace rowan::proxy {
 
+struct LiveOptions {
+  OpenSource open_source;
+  OpeningLimits opening;
+  cache::StoreOptions stores;   // of the pools
+};
+
 class LiveHost final : public Host {
  public:
   // All outlive the host, which may be destroyed once shut_down() is done.
+  LiveHost(Loop& loop, DiskPool& disk, StateDir& state, Registry& registry,
+           cache::BlockCache& blocks, const LiveOptions& options);
+  // With sources as they are in real life.
   LiveHost(AsioLoop& loop, DiskPool& disk, StateDir& state, Registry& registry,
-           cache::BlockCache& blocks, OpeningLimits limits = {})
-      : loop_(loop),
-        disk_(disk),
-        registry_(registry),
-        blocks_(blocks),
-        all_known_(registry.all_known()),
-        images_(loop, disk, blocks),
-        pools_(loop, disk),
-        versions_(loop, disk, registry, pools_, exports_),
-        views_(loop, registry, images_, pools_, exports_),
-        appliances_(loop, disk, registry, {images_, pools_, views_, exports_}, limits),
-        scheduler_(loop, versions_, [this] { return appliances_.served(); }),
-        mounts_(loop, disk, state.root(), mount_.mounted()) {
-    connect();
-    mounts_.start();
-  }
+           cache::BlockCache& blocks, OpeningLimits limits = {});
 
   nfs3::Service& nfs() { return nfs_; }
   mount3::Service& mount() { return mount_; }
@@ -88,10 +82,11 @@ class LiveHost final : public Host {
  private:
   void connect();
 
-  AsioLoop& loop_;
+  Loop& loop_;
   DiskPool& disk_;
   Registry& registry_;
   cache::BlockCache& blocks_;
+  OpenSource open_source_;
   bool all_known_;  // when the process started
   std::atomic<bool> stopping_ = false;
   ImageSet images_;

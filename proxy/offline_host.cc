@@ -14,7 +14,7 @@ constexpr std::uint64_t unlimited_bytes = std::uint64_t{1} << 60;
 }  // namespace
 
 Task<Result<void>> OfflineHost::probe_source(std::string source) {
-  return proxy::probe_source(std::move(source), loop_, disk_);
+  return proxy::probe_source(std::move(source), real_sources(loop_, disk_));
 }
 
 Task<Result<std::vector<std::string>>> OfflineHost::check_store(ApplianceRecord record, bool) {
@@ -36,7 +36,7 @@ Task<Result<void>> OfflineHost::forget_image(ImageRecord image, std::string vers
   // What the daemon's limit is, is not known here; nothing else shall be evicted.
   options.limit_bytes = unlimited_bytes;
   CO_TRY(auto blocks, cache::BlockCache::open(*directory, options));
-  ImageSet images(loop_, disk_, *blocks);
+  ImageSet images(loop_, disk_, *blocks, real_sources(loop_, disk_));
   Result<void> done = co_await forget_in(images, registry_, std::move(image), std::move(version));
   co_await images.drain();
   co_return done;

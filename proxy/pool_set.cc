@@ -47,9 +47,7 @@ Task<Result<Pool*>> PoolSet::acquire(PoolId id, std::unique_ptr<cache::Directory
 
 Task<Result<void>> PoolSet::open(Entry& entry, PoolId id,
                                  std::unique_ptr<cache::Directory> directory) {
-  auto open_it = [&directory] {
-    return cache::StoreFamily::open(*directory, cache::StoreOptions());
-  };
+  auto open_it = [&directory, this] { return cache::StoreFamily::open(*directory, options_); };
   Result<std::unique_ptr<cache::StoreFamily>> family =
       co_await run_blocking(disk_, loop_, std::move(open_it));
   if (!family) co_return std::move(family).error();

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "cache/store_family.h"
 #include "proxy/appliance.h"
@@ -57,8 +58,9 @@ class PoolSet {
   // behind is cleared away. What it applies need not be durable.
   using Prepare = std::function<void(Pool& pool)>;
 
-  // Both outlive the set.
-  PoolSet(Loop& loop, DiskPool& disk) : loop_(loop), disk_(disk) {}
+  // Loop and disk outlive the set.
+  PoolSet(Loop& loop, DiskPool& disk, cache::StoreOptions options = {})
+      : loop_(loop), disk_(disk), options_(std::move(options)) {}
   void set_prepare(Prepare prepare) { prepare_ = std::move(prepare); }
 
   // For one more user; opened if it is not, in `directory`, which is kept if it is needed. After an
@@ -83,6 +85,7 @@ class PoolSet {
 
   Loop& loop_;
   DiskPool& disk_;
+  cache::StoreOptions options_;
   Prepare prepare_;
   std::map<PoolId, Entry> entries_;
 };

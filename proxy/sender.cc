@@ -34,7 +34,7 @@ Task<Result<Sender::Changes>> Sender::changes(ApplianceRecord record, StateId ba
   walk.start_after(behind);
   Changes found;
   while (found.more && found.frame.changes.empty()) {
-    Result<bool> more = co_await step(walk, cache::changes_frame_bytes, found.frame.changes);
+    Result<bool> more = co_await step(walk, frame_bytes_, found.frame.changes);
     if (!more) co_return std::move(more).error();
     found.more = *more;
   }

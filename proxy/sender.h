@@ -13,8 +13,10 @@ namespace rowan::proxy {
 
 class Sender {
  public:
-  // All outlive it.
-  Sender(Loop& loop, DiskPool& disk, HeldPools& pools) : loop_(loop), disk_(disk), pools_(pools) {}
+  // All outlive it. A frame has about so many bytes of changes.
+  Sender(Loop& loop, DiskPool& disk, HeldPools& pools,
+         std::size_t frame_bytes = cache::changes_frame_bytes)
+      : loop_(loop), disk_(disk), pools_(pools), frame_bytes_(frame_bytes) {}
 
   struct Changes {
     cache::ChangesFrame frame;
@@ -40,6 +42,7 @@ class Sender {
   Loop& loop_;
   DiskPool& disk_;
   HeldPools& pools_;
+  std::size_t frame_bytes_;
 };
 
 }  // namespace rowan::proxy

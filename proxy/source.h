@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -64,5 +65,8 @@ class Source {
   // Ends everything in flight with disconnected; then the source may be destroyed.
   virtual Task<void> close() = 0;
 };
+
+// From an operator's words to a source, which is not asked for anything yet. usage: not a source.
+using OpenSource = std::function<Result<std::unique_ptr<Source>>(const std::string& text)>;
 
 }  // namespace rowan::proxy

@@ -19,8 +19,12 @@ Result<std::unique_ptr<Source>> open_source(const std::string& text, AsioLoop& l
   return make_directory_source(text, loop, disk);
 }
 
-Task<Result<void>> probe_source(std::string text, AsioLoop& loop, DiskPool& disk) {
-  CO_TRY(std::unique_ptr<Source> source, open_source(text, loop, disk));
+OpenSource real_sources(AsioLoop& loop, DiskPool& disk) {
+  return [&loop, &disk](const std::string& text) { return open_source(text, loop, disk); };
+}
+
+Task<Result<void>> probe_source(std::string text, OpenSource open) {
+  CO_TRY(std::unique_ptr<Source> source, open(text));
   Result<cache::SourceEntry> root = co_await source->root();
   co_await source->close();
   if (!root) {

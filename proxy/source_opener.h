@@ -17,7 +17,10 @@ namespace rowan::proxy {
 Result<std::unique_ptr<Source>> open_source(const std::string& text, AsioLoop& loop,
                                             DiskPool& disk);
 
+// open_source() with these.
+OpenSource real_sources(AsioLoop& loop, DiskPool& disk);
+
 // Opens it, asks for its root, closes it. Errors say what to do.
-Task<Result<void>> probe_source(std::string text, AsioLoop& loop, DiskPool& disk);
+Task<Result<void>> probe_source(std::string text, OpenSource open);
 
 }  // namespace rowan::proxy

@@ -114,7 +114,7 @@ class Simulation {
   }
 
   void one() {
-    Operation operation = random_operation(world_);
+    Operation operation = random_operation(world_.scene());
     std::vector<Outcome> outcomes;
     world_.run({operation}, outcomes);
     const Outcome& seen = outcomes[0];
@@ -161,7 +161,7 @@ class Simulation {
     make_durable();
     std::vector<Operation> operations;
     std::size_t count = 2 + world_.random() % 2;
-    for (std::size_t i = 0; i < count; ++i) operations.push_back(random_operation(world_));
+    for (std::size_t i = 0; i < count; ++i) operations.push_back(random_operation(world_.scene()));
     for (Operation& operation : operations) operation.stable = nfs3::StableHow::file_sync;
     std::vector<Outcome> outcomes;
     std::uint64_t turns = world_.random() % 12;

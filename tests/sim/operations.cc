@@ -1,7 +1,7 @@
 // Random operations, and what the model says to them.
 #include <utility>
 
-#include "tests/sim/proxy_world.h"
+#include "tests/sim/operations.h"
 
 namespace rowan::sim {
 
@@ -15,7 +15,7 @@ namespace {
 
 const test::ModelUser users[] = {{0, {0}}, {1000, {1000, 100}}, {1001, {1001}}};
 
-std::string random_name(World& world) {
+std::string random_name(const Scene& scene) {
   static const std::string names[] = {"a",
                                       "b",
                                       "c",
@@ -34,85 +34,85 @@ std::string random_name(World& world) {
                                       std::string(255, 'n'),
                                       std::string(256, 'n'),
                                       std::string("\xff\x01 x", 4)};
-  std::uint64_t pick = world.random() % 60;
-  return pick < std::size(names) ? names[pick] : names[world.random() % 10];
+  std::uint64_t pick = scene.random() % 60;
+  return pick < std::size(names) ? names[pick] : names[scene.random() % 10];
 }
 
 // Mostly directories that there are; sometimes anything, sometimes something gone.
-ModelId random_directory(World& world) {
+ModelId random_directory(const Scene& scene) {
   std::vector<ModelId> directories;
-  for (const auto& [id, object] : world.model.objects()) {
-    if (object.is_directory() && world.handles.contains(id)) directories.push_back(id);
+  for (const auto& [id, object] : scene.model.objects()) {
+    if (object.is_directory() && scene.handles.contains(id)) directories.push_back(id);
   }
-  return directories[world.random() % directories.size()];
+  return directories[scene.random() % directories.size()];
 }
 
-ModelId random_object(World& world, bool maybe_gone) {
+ModelId random_object(const Scene& scene, bool maybe_gone) {
   std::vector<ModelId> known;
-  for (const auto& [id, handle] : world.handles) {
-    if (maybe_gone || world.model.find(id) != nullptr) known.push_back(id);
+  for (const auto& [id, handle] : scene.handles) {
+    if (maybe_gone || scene.model.find(id) != nullptr) known.push_back(id);
   }
-  return known[world.random() % known.size()];
+  return known[scene.random() % known.size()];
 }
 
-std::string random_existing_name(World& world, ModelId directory) {
-  const ModelObject* object = world.model.find(directory);
-  if (object == nullptr || object->names.empty() || world.random() % 4 == 0)
-    return random_name(world);
+std::string random_existing_name(const Scene& scene, ModelId directory) {
+  const ModelObject* object = scene.model.find(directory);
+  if (object == nullptr || object->names.empty() || scene.random() % 4 == 0)
+    return random_name(scene);
   auto at = object->names.begin();
-  std::advance(at, static_cast<long>(world.random() % object->names.size()));
+  std::advance(at, static_cast<long>(scene.random() % object->names.size()));
   return at->first;
 }
 
-std::uint32_t random_mode(World& world) {
+std::uint32_t random_mode(const Scene& scene) {
   static const std::uint32_t modes[] = {0644,  0755,  0777,  0700, 0600, 01777,
                                         02775, 04755, 02666, 0,    0711};
-  return modes[world.random() % std::size(modes)];
+  return modes[scene.random() % std::size(modes)];
 }
 
-test::ModelSet random_set(World& world) {
+test::ModelSet random_set(const Scene& scene) {
   test::ModelSet set;
-  switch (world.random() % 5) {
+  switch (scene.random() % 5) {
     case 0:
-      set.mode = random_mode(world);
+      set.mode = random_mode(scene);
       break;
     case 1:
-      set.uid = static_cast<std::uint32_t>(1000 * (world.random() % 2));
+      set.uid = static_cast<std::uint32_t>(1000 * (scene.random() % 2));
       break;
     case 2:
-      set.gid = static_cast<std::uint32_t>(100 * (world.random() % 2));
+      set.gid = static_cast<std::uint32_t>(100 * (scene.random() % 2));
       break;
     case 3:
-      set.size = world.random() % 50000;
+      set.size = scene.random() % 50000;
       break;
     default:
-      set.mode = random_mode(world);
+      set.mode = random_mode(scene);
       set.gid = 1000;
       break;
   }
   return set;
 }
 
-void fill_data(World& world, Operation& operation) {
-  operation.offset = world.random() % 50000;
-  operation.count = static_cast<std::uint32_t>(world.random() % 30000);
-  if (world.random() % 2 == 0) operation.offset -= operation.offset % 4096;
-  std::size_t length = world.random() % 3 == 0 ? 4096 : world.random() % 20000;
-  operation.bytes.assign(length, static_cast<char>('a' + world.random() % 26));
-  if (world.random() % 2 == 0) operation.stable = nfs3::StableHow::unstable;
+void fill_data(const Scene& scene, Operation& operation) {
+  operation.offset = scene.random() % 50000;
+  operation.count = static_cast<std::uint32_t>(scene.random() % 30000);
+  if (scene.random() % 2 == 0) operation.offset -= operation.offset % 4096;
+  std::size_t length = scene.random() % 3 == 0 ? 4096 : scene.random() % 20000;
+  operation.bytes.assign(length, static_cast<char>('a' + scene.random() % 26));
+  if (scene.random() % 2 == 0) operation.stable = nfs3::StableHow::unstable;
 }
 
-void fill_new(World& world, Operation& operation) {
-  operation.object = random_directory(world);
-  operation.name = random_name(world);
-  operation.made = world.next_id++;
-  operation.set.mode = random_mode(world);
+void fill_new(const Scene& scene, Operation& operation) {
+  operation.object = random_directory(scene);
+  operation.name = random_name(scene);
+  operation.made = scene.next_id++;
+  operation.set.mode = random_mode(scene);
   if (operation.kind == Kind::create) {
-    operation.how = static_cast<nfs3::CreateMode>(world.random() % 3);
-    operation.verifier[0] = static_cast<std::byte>(world.random() % 3);
-    if (world.random() % 4 == 0) operation.set.size = world.random() % 5000;
+    operation.how = static_cast<nfs3::CreateMode>(scene.random() % 3);
+    operation.verifier[0] = static_cast<std::byte>(scene.random() % 3);
+    if (scene.random() % 4 == 0) operation.set.size = scene.random() % 5000;
   } else if (operation.kind == Kind::symlink) {
-    operation.bytes = "to/" + std::to_string(world.random() % 100);
+    operation.bytes = "to/" + std::to_string(scene.random() % 100);
   }
 }
 
@@ -207,39 +207,39 @@ void do_data(test::ModelFs& model, const Operation& operation, Outcome& outcome)
 
 }  // namespace
 
-Operation random_operation(World& world) {
+Operation random_operation(const Scene& scene) {
   static const Kind kinds[] = {
       Kind::lookup,  Kind::access, Kind::setattr, Kind::setattr, Kind::read,   Kind::read,
       Kind::write,   Kind::write,  Kind::write,   Kind::create,  Kind::create, Kind::mkdir,
       Kind::symlink, Kind::mknod,  Kind::remove,  Kind::remove,  Kind::rmdir,  Kind::rmdir,
       Kind::rename,  Kind::rename, Kind::rename,  Kind::link,    Kind::link,   Kind::readlink};
   Operation operation;
-  operation.kind = kinds[world.random() % std::size(kinds)];
-  operation.user = users[world.random() % 4 == 0 ? 1 + world.random() % 2 : 0];
+  operation.kind = kinds[scene.random() % std::size(kinds)];
+  operation.user = users[scene.random() % 4 == 0 ? 1 + scene.random() % 2 : 0];
   switch (operation.kind) {
     case Kind::create:
     case Kind::mkdir:
     case Kind::symlink:
     case Kind::mknod:
-      fill_new(world, operation);
+      fill_new(scene, operation);
       return operation;
     case Kind::setattr:
-      operation.set = random_set(world);
+      operation.set = random_set(scene);
       break;
     case Kind::read:
     case Kind::write:
-      fill_data(world, operation);
+      fill_data(scene, operation);
       break;
     default:
       break;
   }
   bool named = operation.kind == Kind::lookup || operation.kind == Kind::remove ||
                operation.kind == Kind::rmdir || operation.kind == Kind::rename;
-  bool anything = world.random() % 12 == 0;
-  operation.object = named && !anything ? random_directory(world) : random_object(world, anything);
-  operation.name = random_existing_name(world, operation.object);
-  operation.other = anything ? random_object(world, true) : random_directory(world);
-  operation.new_name = random_existing_name(world, operation.other);
+  bool anything = scene.random() % 12 == 0;
+  operation.object = named && !anything ? random_directory(scene) : random_object(scene, anything);
+  operation.name = random_existing_name(scene, operation.object);
+  operation.other = anything ? random_object(scene, true) : random_directory(scene);
+  operation.new_name = random_existing_name(scene, operation.other);
   return operation;
 }
 
