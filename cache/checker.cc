@@ -44,9 +44,7 @@ class StoreCheck {
   Result<CheckReport> run_pinned(const std::vector<PinnedState>& states) {
     const TableCheckHooks hooks = make_hooks();
     TRY(const TableCheckResult table, check_pinned(directory_, states, hooks));
-    TRY(CheckReport report, finish(table));
-    if (is_stopped()) return Error(Errc::try_later, directory_.path() + ": the check was stopped");
-    return report;
+    return finish(table);
   }
 
  private:
@@ -77,6 +75,7 @@ class StoreCheck {
       check_places(table);
     }
     if (options_.data) check_data();
+    if (is_stopped()) return Error(Errc::try_later, directory_.path() + ": the check was stopped");
     return std::move(report_);
   }
 
@@ -313,7 +312,7 @@ class StoreCheck {
         if (!good) report_damaged_block(id, extent, i);
       }
       report_.blocks_read += extent.sums.size();
-      if (options_.progress) options_.progress({report_.blocks_read, total});
+      if (options_.progress) options_.progress({report_.blocks_read, total, true});
     }
   }
 

@@ -27,11 +27,11 @@ struct CheckReport {
   bool healthy() const { return finding_count == 0; }
 };
 
-// Errors as check_table(): busy while the store is open.
+// Errors as check_table(): busy while the store is open; and try_later: stopped.
 Result<CheckReport> check_store(Directory& directory, const CheckOptions& options);
 
 // The same for states of a store that is open; pinned meanwhile. For a disk thread. What the store
-// as a whole believes changes meanwhile and is left out. try_later: stopped.
+// as a whole believes changes meanwhile and is left out.
 Result<CheckReport> check_states(Directory& directory, const std::vector<PinnedState>& states,
                                  const CheckOptions& options);
 

@@ -74,7 +74,7 @@ class DataCheck {
         tell(owned, extent.first_block() + i);
     }
     done_ += extent.sums.size();
-    if (options_.progress) options_.progress({done_, total_});
+    if (options_.progress) options_.progress({done_, total_, true});
   }
 
   void tell(const Owned& owned, std::uint64_t block) {

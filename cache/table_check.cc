@@ -137,7 +137,7 @@ class TableCheck {
                std::to_string(std::uint64_t{page} * page_size) + ": " + checked.error().detail);
     }
     ++result_.pages;
-    if (hooks_.progress) hooks_.progress({result_.pages, superblock_.page_count});
+    if (hooks_.progress) hooks_.progress({result_.pages, superblock_.page_count, false});
     if (!good) {
       result_.complete = false;
       report(describe(pointer) + ": lost, with all records in it");

@@ -18,7 +18,8 @@
 namespace rowan::cache {
 
 struct CheckProgress {
-  std::uint64_t done = 0, total = 0;   // pages, then data blocks
+  std::uint64_t done = 0, total = 0;   // pages (no total while the table is open), ...
+  bool data = false;                   // ... then data blocks
 };
 
 struct TableCheckHooks {

@@ -51,17 +51,10 @@ std::vector<std::string> parts_of(std::string_view path) {
   return parts;
 }
 
-// "true" or "false" for the query's one key; `name` gets whether it is meant and true.
-Result<void> parse_query(std::string_view query, bool& force, bool& offline, bool& repair) {
-  std::size_t equals = std::min(query.find('='), query.size());
-  std::string_view key = query.substr(0, equals), value = query.substr(equals);
-  bool known = key.empty() || key == "force" || key == "offline" || key == "repair";
-  if (!known || (!value.empty() && value != "=true" && value != "=false"))
-    return Error(Errc::usage, "the only queries are force=true, offline=true and repair=true");
-  force = key == "force" && value == "=true";
-  offline = key == "offline" && value == "=true";
-  repair = key == "repair" && value == "=true";
-  return {};
+Result<bool> parse_query(std::string_view query) {
+  if (query == "force=true") return true;
+  if (query.empty() || query == "force=false") return false;
+  return Error(Errc::usage, "the only query is force=true");
 }
 
 bool is_about_versions(std::string_view action) {
@@ -135,7 +128,7 @@ Result<AdminApi::Route> AdminApi::parse_route(const HttpRequest& request) {
   }
   if (parts.size() > 3) route.action = parts[3];
   if (mark != std::string_view::npos) {
-    TRY_VOID(parse_query(target.substr(mark + 1), route.force, route.offline, route.repair));
+    TRY(route.force, parse_query(target.substr(mark + 1)));
   }
   if (route.collection == "receives" && !route.action.empty()) {
     route.raw = request.body;
@@ -200,7 +193,6 @@ Task<Result<Json>> AdminApi::dispatch_appliances(Route& route) {
   if (route.action == "send" && route.method == "POST") co_return co_await begin_send(route);
   if (!route.version.empty() || is_about_versions(route.action))
     co_return co_await dispatch_versions(route);
-  if (route.action == "check" && route.method == "POST") co_return co_await check_appliance(route);
   if (!route.action.empty()) co_return no_such_resource();
   if (route.method == "POST" && route.name.empty()) co_return co_await create_appliance(route);
   if (route.method == "DELETE" && !route.name.empty()) co_return co_await remove_appliance(route);
@@ -333,40 +325,6 @@ Task<Result<Json>> AdminApi::remove_appliance(const Route& route) {
   if (!removed) co_return std::move(removed).error();
   Json answer;
   answer["removed"] = route.name;
-  co_return answer;
-}
-
-Task<Result<Json>> AdminApi::repair_appliance(const Route& route) {
-  co_await turn_.take();
-  Result<ApplianceRecord> appliance = registry_.appliance(route.name);
-  Result<Repaired> done = Errc::io;
-  if (appliance) done = co_await host_.repair_store(*appliance);
-  turn_.give_back();
-  if (!appliance) co_return std::move(appliance).error();
-  if (!done) co_return std::move(done).error();
-  Json answer;
-  answer["name"] = route.name;
-  answer["repaired"] = done->changed;
-  answer["findings"] = done->findings;
-  answer["lost"] = done->lost;
-  co_return answer;
-}
-
-Task<Result<Json>> AdminApi::check_appliance(const Route& route) {
-  if (route.repair) co_return co_await repair_appliance(route);
-  co_await turn_.take();
-  Result<ApplianceRecord> appliance = registry_.appliance(route.name);
-  // While it goes on being served so does everything else.
-  if (!appliance || !route.offline) turn_.give_back();
-  if (!appliance) co_return std::move(appliance).error();
-  Result<std::vector<std::string>> findings =
-      co_await host_.check_store(*appliance, route.offline);
-  if (route.offline) turn_.give_back();
-  if (!findings) co_return std::move(findings).error();
-  Json answer;
-  answer["name"] = route.name;
-  answer["ok"] = findings->empty();
-  answer["findings"] = *findings;
   co_return answer;
 }
 

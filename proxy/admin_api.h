@@ -48,11 +48,11 @@ class AdminApi final : public AdminHandler {
   }
 
  private:
-  // What a target means: "/v1/appliances/vm1/check?x=y".
+  // What a target means: "/v1/appliances/vm1?force=true".
   struct Route {
     std::string method, collection, name, action;
     std::string version;  // of "NAME@VERSION"
-    bool force = false, offline = false, repair = false;
+    bool force = false;
     Json body;
     std::string raw;  // instead, where it is no JSON
   };
@@ -94,8 +94,6 @@ class AdminApi final : public AdminHandler {
   Task<Result<Json>> remove_image(const Route& route);
   Task<Result<Json>> create_appliance(const Route& route);
   Task<Result<Json>> remove_appliance(const Route& route);
-  Task<Result<Json>> check_appliance(const Route& route);
-  Task<Result<Json>> repair_appliance(const Route& route);
   Task<Result<ImageVersion>> version_of_source(std::string source);
   Task<Result<ImageVersion>> add_source(ImageName name, std::string source);
 

@@ -19,7 +19,8 @@ constexpr Duration sweep_interval = std::chrono::seconds(10);
 constexpr Duration wait_step = std::chrono::milliseconds(10);
 constexpr int wait_steps = 50;
 
-constexpr std::string_view actions[] = {"stat", "list", "content", "diff", "restore"};
+constexpr std::string_view actions[] = {"stat", "list", "content", "diff", "restore", "check"};
+constexpr std::string_view works[] = {"diff", "restore", "check"};  // of them
 
 Result<std::string> decoded(std::string_view text) {
   std::string plain;
@@ -140,8 +141,9 @@ Task<Result<HttpReply>> StatesApi::dispatch(const Asked& asked) {
   const bool post = asked.method == "POST";
   if (asked.action == "diff" && post) co_return co_await start_diff(asked);
   if (asked.action == "restore" && post) co_return co_await start_restore(asked);
-  const bool change = asked.action == "diff" || asked.action == "restore";
-  if (change || asked.method != "GET")
+  if (asked.action == "check" && post) co_return co_await start_check(asked);
+  const bool work = std::ranges::find(works, asked.action) != std::end(works);
+  if (work || asked.method != "GET")
     co_return Error(Errc::not_supported, "not that method on " + asked.action);
   co_return co_await look(asked);
 }
@@ -295,11 +297,30 @@ Task<Result<HttpReply>> StatesApi::start_restore(const Asked& asked) {
   co_return start(std::move(work), std::move(task));
 }
 
+Task<Result<HttpReply>> StatesApi::start_check(const Asked& asked) {
+  CO_TRY(StateName name, parse_state_name(asked.name));
+  if (!name.checkpoint.empty())
+    co_return Error(Errc::usage, "a check is of an appliance with all its checkpoints; ask for '" +
+                                     name.appliance + "'");
+  CO_TRY(ApplianceRecord record, co_await record_of(name.appliance));
+  const CheckOrder order{asked.flag("offline"), asked.flag("repair")};
+  const WorkPlace place{host_, loop_, disk_, turn_};
+  auto [work, task] = make_check(place, std::move(record), order);
+  if (asked.flag("background")) co_return start(std::move(work), std::move(task));
+  Task<void> whole = std::move(task);
+  co_await std::move(whole);
+  if (!work->outcome()) co_return work->outcome().error();
+  Json answer;
+  work->tell(answer);
+  answer.erase("kind");
+  co_return json_reply(answer);
+}
+
 Result<HttpReply> StatesApi::start(Shared work, Task<void> task) {
   if (works_.size() >= max_works || closing_) {
     work->finish(Errc::busy);
-    return Error(Errc::busy, "too many comparisons and restores are under way or not yet read; "
-                             "try again later");
+    return Error(Errc::busy, "too many comparisons, restores and checks are under way or not yet "
+                             "read; try again later");
   }
   const std::uint64_t id = next_work_++;
   work->asked = loop_.clock().now();

@@ -8,7 +8,9 @@
 //                        image=true: as the image has it, whatever was changed
 //   POST   /v1/appliances/STATE/diff      {"before": STATE}; without it: the image
 //   POST   /v1/appliances/STATE/restore   {"path": P, "to": P, "force": true}, encoded as well
-//   GET    /v1/work/ID[?wait=true]        how far a diff or a restore is, what came of it
+//   POST   /v1/appliances/APPLIANCE/check[?offline=true][&repair=true][&background=true]
+//                        answers when it is done, or with background=true as a diff does
+//   GET    /v1/work/ID[?wait=true]        how far a diff, restore or check is, what came of it
 //   GET    /v1/work/ID/lines?from=N       of a diff that is done, a page
 //   DELETE /v1/work/ID                    stops it, forgets it
 //
@@ -37,7 +39,7 @@ class StateTree;
 
 inline constexpr std::size_t max_works = 8;
 
-// A diff or a restore under way, or what came of it. Made and asked on the strand.
+// A diff, a restore or a check under way, or what came of it. Made and asked on the strand.
 class LongWork {
  public:
   virtual ~LongWork() = default;
@@ -100,6 +102,7 @@ class StatesApi {
   Task<Result<ApplianceRecord>> record_of(std::string appliance);
   Task<Result<HttpReply>> start_diff(const Asked& asked);
   Task<Result<HttpReply>> start_restore(const Asked& asked);
+  Task<Result<HttpReply>> start_check(const Asked& asked);
   Result<HttpReply> start(Shared work, Task<void> task);
   Task<Result<HttpReply>> about_work(const Asked& asked);
   void watch();
@@ -141,6 +144,13 @@ struct RestoreOrder {
 };
 std::pair<std::shared_ptr<LongWork>, Task<void>> make_restore(const WorkPlace& place, StateOf from,
                                                               RestoreOrder order);
+
+struct CheckOrder {
+  bool offline = false, repair = false;  // as for `rowan check`
+};
+std::pair<std::shared_ptr<LongWork>, Task<void>> make_check(const WorkPlace& place,
+                                                            ApplianceRecord record,
+                                                            CheckOrder order);
 
 // "file", "directory", "symlink", "block", "character", "socket", "fifo"
 std::string_view kind_text(nfs3::FileType type);

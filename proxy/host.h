@@ -13,6 +13,7 @@
 #include "proxy/appliance.h"
 #include "proxy/names.h"
 #include "proxy/records.h"
+#include "proxy/store_walk.h"
 #include "proxy/versions.h"
 #include "rpc/base/result.h"
 #include "rpc/base/task.h"
@@ -101,12 +102,13 @@ class Host {
                                         std::vector<cache::KnownName> names) = 0;
   // Makes the damaged store of an appliance one that opens. It is closed meanwhile, and its clients
   // wait. After an error the store is what it was.
-  virtual Task<Result<Repaired>> repair_store(ApplianceRecord record) = 0;
+  virtual Task<Result<Repaired>> repair_store(ApplianceRecord record, StoreWalk& walk) = 0;
   // Walks the store of an appliance: one line per finding. While it is being served all that its
   // states show; with `offline` it is closed meanwhile, its clients wait, and what the store
   // believes of its own space is looked at as well.
-  virtual Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record,
-                                                             bool offline) = 0;
+  // try_later: the walk was stopped.
+  virtual Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record, bool offline,
+                                                             StoreWalk& walk) = 0;
 };
 
 }  // namespace rowan::proxy

@@ -164,12 +164,14 @@ Task<Result<void>> LiveHost::take_names(std::string image, ImageVersion version,
                                         std::move(names));
 }
 
-Task<Result<Repaired>> LiveHost::repair_store(ApplianceRecord record) {
+Task<Result<Repaired>> LiveHost::repair_store(ApplianceRecord record, StoreWalk& walk) {
   CO_TRY(auto directory, registry_.pool_directory(record.pool));
   std::shared_ptr<cache::Directory> store = std::move(directory);
   auto report = std::make_shared<cache::RepairReport>();
-  auto repair = [store, report]() -> Result<std::vector<std::string>> {
-    TRY(*report, cache::repair_store(*store, {}));
+  cache::RepairOptions options;
+  options.progress = [&walk](const cache::CheckProgress& progress) { walk.reached(progress); };
+  auto repair = [store, report, &options]() -> Result<std::vector<std::string>> {
+    TRY(*report, cache::repair_store(*store, options));
     return report->findings;
   };
   auto findings = co_await appliances_.while_closed(record.name, std::move(repair));
@@ -191,16 +193,17 @@ Task<Result<Repaired>> LiveHost::repair_store(ApplianceRecord record) {
   co_return done;
 }
 
-Task<Result<std::vector<std::string>>> LiveHost::check_store(ApplianceRecord record,
-                                                             bool offline) {
+Task<Result<std::vector<std::string>>> LiveHost::check_store(ApplianceRecord record, bool offline,
+                                                             StoreWalk& walk) {
+  cache::CheckOptions options = walk.check_options();
+  options.stopped = [this, &walk] { return stopping_.load() || walk.is_stopped(); };
   if (exports_.find(record.id) != nullptr && !offline) {
-    auto stopped = [this] { return stopping_.load(); };
-    co_return co_await versions_.check(record, stopped);
+    co_return co_await versions_.check(record, options);
   }
   CO_TRY(auto directory, registry_.pool_directory(record.pool));
   // Not through the registry: it may change while this runs on another thread.
   std::shared_ptr<cache::Directory> store = std::move(directory);
-  auto check = [store] { return check_store_in(*store); };
+  auto check = [store, &options] { return check_store_in(*store, options); };
   co_return co_await appliances_.while_closed(record.name, std::move(check));
 }
 

@@ -75,9 +75,9 @@ class LiveHost final : public Host {
                                                           std::size_t limit) override;
   Task<Result<void>> take_names(std::string image, ImageVersion version,
                                 std::vector<cache::KnownName> names) override;
-  Task<Result<Repaired>> repair_store(ApplianceRecord record) override;
-  Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record,
-                                                     bool offline) override;
+  Task<Result<Repaired>> repair_store(ApplianceRecord record, StoreWalk& walk) override;
+  Task<Result<std::vector<std::string>>> check_store(ApplianceRecord record, bool offline,
+                                                     StoreWalk& walk) override;
 
  private:
   void connect();

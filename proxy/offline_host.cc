@@ -1,6 +1,7 @@
 #include "proxy/offline_host.h"
 
 #include "cache/catalog.h"
+#include "proxy/blocking.h"
 #include "proxy/image_set.h"
 #include "proxy/lost_paths.h"
 #include "proxy/source_opener.h"
@@ -17,8 +18,13 @@ Task<Result<void>> OfflineHost::probe_source(std::string source) {
   return proxy::probe_source(std::move(source), real_sources(loop_, disk_));
 }
 
-Task<Result<std::vector<std::string>>> OfflineHost::check_store(ApplianceRecord record, bool) {
-  co_return check_appliance_store(registry_, record.name);
+Task<Result<std::vector<std::string>>> OfflineHost::check_store(ApplianceRecord record, bool,
+                                                                StoreWalk& walk) {
+  CO_TRY(auto directory, registry_.pool_directory(record.pool));
+  std::shared_ptr<cache::Directory> store = std::move(directory);
+  const cache::CheckOptions options = walk.check_options();
+  auto check = [store, &options] { return check_store_in(*store, options); };
+  co_return co_await run_blocking(disk_, loop_, std::move(check));
 }
 
 void OfflineHost::drop_orphans_of(Pool& pool) {
@@ -99,9 +105,12 @@ Task<Result<void>> OfflineHost::name_lost(const ApplianceRecord& record, Pool& p
   co_return Result<void>();
 }
 
-Task<Result<Repaired>> OfflineHost::repair_store(ApplianceRecord record) {
+Task<Result<Repaired>> OfflineHost::repair_store(ApplianceRecord record, StoreWalk& walk) {
   CO_TRY(auto directory, registry_.pool_directory(record.pool));
-  CO_TRY(cache::RepairReport report, cache::repair_store(*directory, {}));
+  cache::RepairOptions options;
+  options.progress = [&walk](const cache::CheckProgress& progress) { walk.reached(progress); };
+  auto repair = [&] { return cache::repair_store(*directory, options); };
+  CO_TRY(cache::RepairReport report, co_await run_blocking(disk_, loop_, std::move(repair)));
   Repaired done{report.repaired, std::move(report.findings), {}};
   if (report.lost.empty()) co_return done;
   Result<Pool*> pool = co_await pools_.acquire(record.pool, std::move(directory));

@@ -10,9 +10,8 @@ Result<void> make_store(cache::Directory& directory) {
   return {};
 }
 
-Result<std::vector<std::string>> check_store_in(cache::Directory& directory) {
-  cache::CheckOptions options;
-  options.data = true;
+Result<std::vector<std::string>> check_store_in(cache::Directory& directory,
+                                                const cache::CheckOptions& options) {
   TRY(cache::CheckReport report, cache::check_store(directory, options));
   return findings_of(std::move(report));
 }
@@ -23,13 +22,6 @@ std::vector<std::string> findings_of(cache::CheckReport report) {
         "and " + std::to_string(report.finding_count - report.findings.size()) + " more");
   }
   return std::move(report.findings);
-}
-
-Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name) {
-  Result<ApplianceRecord> record = registry.appliance(name);
-  if (!record) return std::move(record).error();
-  TRY(auto directory, registry.pool_directory(record->pool));
-  return check_store_in(*directory);
 }
 
 }  // namespace rowan::proxy

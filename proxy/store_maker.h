@@ -2,12 +2,10 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "cache/checker.h"
 #include "cache/store.h"
-#include "proxy/registry.h"
 #include "rpc/base/result.h"
 
 namespace rowan::proxy {
@@ -20,8 +18,7 @@ std::vector<std::string> findings_of(cache::CheckReport report);
 
 // Opens and walks the store; one line a finding, none: it is sound. The appliance must not be
 // served.
-Result<std::vector<std::string>> check_store_in(cache::Directory& directory);
-// The same for the pool that the appliance's store lies in.
-Result<std::vector<std::string>> check_appliance_store(Registry& registry, std::string_view name);
+Result<std::vector<std::string>> check_store_in(cache::Directory& directory,
+                                                const cache::CheckOptions& options);
 
 }  // namespace rowan::proxy

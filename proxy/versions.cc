@@ -315,10 +315,10 @@ Task<Result<void>> Versions::pin_running(Pool& pool, const ApplianceRecord& reco
 }
 
 Task<Result<std::vector<std::string>>> Versions::check(ApplianceRecord record,
-                                                       std::function<bool()> stopped) {
+                                                       const cache::CheckOptions& options) {
   Result<Pool*> pool = co_await acquire(record);
   if (!pool) co_return std::move(pool).error();
-  auto findings = co_await check_in(**pool, record, std::move(stopped));
+  auto findings = co_await check_in(**pool, record, options);
   (*pool)->jobs().pump();
   co_await release(**pool);
   co_return findings;
@@ -326,7 +326,7 @@ Task<Result<std::vector<std::string>>> Versions::check(ApplianceRecord record,
 
 Task<Result<std::vector<std::string>>> Versions::check_in(Pool& pool,
                                                           const ApplianceRecord& record,
-                                                          std::function<bool()> stopped) {
+                                                          const cache::CheckOptions& options) {
   Pins pins;
   Result<void> pinned = co_await pin_running(pool, record, pins);
   if (!pinned) co_return std::move(pinned).error();
@@ -340,9 +340,6 @@ Task<Result<std::vector<std::string>>> Versions::check_in(Pool& pool,
   std::vector<cache::PinnedState> states;
   for (const auto& one : pins)
     states.push_back({one->state(), one->root(), one->epoch(), states.empty()});
-  cache::CheckOptions options;
-  options.data = true;
-  options.stopped = std::move(stopped);
   auto walk = [&pool, &states, &options] {
     return cache::check_states(pool.directory(), states, options);
   };

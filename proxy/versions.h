@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/checker.h"
 #include "proxy/checkpoint_label.h"
 #include "proxy/exports.h"
 #include "proxy/pool_set.h"
@@ -83,9 +84,9 @@ class Versions {
   Task<Result<void>> drop_all(ApplianceRecord record);
 
   // Walks all that the appliance's states show, while they are served: a sentence for each finding.
-  // try_later: `stopped` said so.
+  // try_later: stopped.
   Task<Result<std::vector<std::string>>> check(ApplianceRecord record,
-                                               std::function<bool()> stopped);
+                                               const cache::CheckOptions& options);
 
   // For whatever else is done with states: the pool stays open until release().
   Task<Result<Pool*>> acquire(const ApplianceRecord& record);
@@ -103,7 +104,7 @@ class Versions {
   using Pins = std::vector<std::unique_ptr<cache::StatePin>>;
   Task<Result<void>> pin_running(Pool& pool, const ApplianceRecord& record, Pins& into);
   Task<Result<std::vector<std::string>>> check_in(Pool& pool, const ApplianceRecord& record,
-                                                  std::function<bool()> stopped);
+                                                  const cache::CheckOptions& options);
   void tell(const ApplianceRecord& record, Pool& pool);
 
   Loop& loop_;

@@ -3,6 +3,7 @@
 #include "proxy/names.h"
 #include "tools/admin_session.h"
 #include "tools/commands.h"
+#include "tools/progress.h"
 
 namespace rowan::tools {
 namespace {
@@ -42,14 +43,24 @@ std::string repair_text(const CommandLine& line, const Json& answer) {
   return text;
 }
 
+Result<Json> checked(AdminSession& session, const CommandLine& line, const std::string& name,
+                     const std::string& order) {
+  const HttpRequest begin{
+      "POST", "/v1/appliances/" + name + "/check?background=true" + order, ""};
+  TRY(FinishedWork work, finish_work(session, line, begin, check_progress));
+  forget_work(session, work);
+  work.answer.erase("done");
+  work.answer.erase("kind");
+  return std::move(work.answer);
+}
+
 // One appliance, by name: what a repair cannot save is gone.
 int run_repair(AdminSession& session, const CommandLine& line) {
   Result<void> valid = proxy::check_name("appliance", line.subject);
   if (line.subject.empty())
     valid = Error(Errc::usage, "--repair is for one APPLIANCE; name it");
   if (!valid) return report(line, valid.error());
-  const std::string target = "/v1/appliances/" + line.subject + "/check?repair=true";
-  Result<Json> answer = session.ask_json(HttpRequest{"POST", target, ""});
+  Result<Json> answer = checked(session, line, line.subject, "&repair=true");
   if (!answer) return report(line, answer.error());
   print(line.json ? proxy::json_pretty(*answer) + "\n" : repair_text(line, *answer));
   return 0;
@@ -63,12 +74,11 @@ int run_check(const CommandLine& line) {
   if (line.repair) return run_repair(session, line);
   Result<std::vector<std::string>> names = names_to_check(session, line);
   if (!names) return report(line, names.error());
-  const std::string query = line.offline ? "?offline=true" : "";
+  const std::string order = line.offline ? "&offline=true" : "";
   int exit_status = 0;
   Json all = Json::array();
   for (const std::string& name : *names) {
-    Result<Json> answer =
-        session.ask_json(HttpRequest{"POST", "/v1/appliances/" + name + "/check" + query, ""});
+    Result<Json> answer = checked(session, line, name, order);
     if (!answer) {
       exit_status = report(line, answer.error());
       all.push_back(Json{{"name", name}, {"ok", false}, {"error", answer.error().detail}});

@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "proxy/size_text.h"
@@ -78,6 +79,16 @@ std::string Meter::summary() const {
   return proxy::size_text(bytes_) + ", " + proxy::size_text(rate) + "/s";
 }
 
+std::string check_progress(const Json& answer) {
+  const bool repair = answer.contains("repair") && answer["repair"] == true;
+  const std::string what = (repair ? "repairing " : "checking ") + member(answer, "name");
+  const std::uint64_t done = number(answer, "looked_at"), all = number(answer, "to_look_at");
+  const bool bytes = member(answer, "unit") == "bytes";
+  if (!bytes) return what + ": " + proxy::count_text(done) + " pages of its records";
+  const std::uint64_t percent = all == 0 ? 100 : std::min(done, all) * 100 / all;
+  return what + ": " + std::to_string(percent) + " % of " + proxy::size_text(all) + " of data";
+}
+
 Result<FinishedWork> finish_work(AdminSession& session, const CommandLine& line,
                                  const HttpRequest& begin, ProgressText text) {
   TRY(const Json begun, session.ask_json(begin));
@@ -85,7 +96,12 @@ Result<FinishedWork> finish_work(AdminSession& session, const CommandLine& line,
   const HttpRequest ask{"GET", "/v1/work/" + std::to_string(work.id) + "?wait=true", ""};
   ProgressLine progress(line);
   while (true) {
-    TRY(work.answer, session.ask_json(ask));
+    Result<Json> answer = session.ask_json(ask);
+    if (!answer) {
+      forget_work(session, work);
+      return std::move(answer).error();
+    }
+    work.answer = std::move(*answer);
     TRY(const bool done, proxy::flag_member(work.answer, "done"));
     if (done) return work;
     progress.show(text(work.answer));

@@ -54,9 +54,14 @@ struct FinishedWork {
   proxy::Json answer;
 };
 using ProgressText = std::string (*)(const proxy::Json& answer);
+// After an error it is forgotten already.
 Result<FinishedWork> finish_work(AdminSession& session, const CommandLine& line,
                                  const proxy::HttpRequest& begin, ProgressText text);
 // Its memory is wanted back, whether this is heard or not.
 void forget_work(AdminSession& session, const FinishedWork& work);
+
+
+// Of a check or repair under way.
+std::string check_progress(const proxy::Json& answer);
 
 }  // namespace rowan::tools

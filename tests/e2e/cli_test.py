@@ -6,6 +6,7 @@ needs the libnfs utilities and is skipped, with the reason, without them.
 
 import json
 import os
+import pty
 import re
 import select
 import shutil
@@ -15,6 +16,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 ROWAN = os.environ.get("ROWAN", "")
@@ -321,6 +323,106 @@ class Life(Case):
         self.assertEqual(status, 1)
         self.assertIn("rowan.sock exists and is not a socket", err)
         self.assertTrue(os.path.islink(path))
+
+
+class StandIn:
+    """A daemon of a few canned answers, by request: the last of each is given again."""
+
+    def __init__(self, state, answers):
+        os.makedirs(state, mode=0o700, exist_ok=True)
+        self.answers = {request: list(bodies) for request, bodies in answers.items()}
+        self.heard = []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(os.path.join(state, "rowan.sock"))
+        self.socket.listen()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            with client:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += client.recv(65536)
+                request = " ".join(head.decode().split()[:2])
+                self.heard.append(request)
+                bodies = self.answers.get(request, [{}])
+                body = json.dumps(bodies.pop(0) if len(bodies) > 1 else bodies[0]).encode()
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                               % (len(body), body))
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(PATIENCE)
+        self.socket.close()
+
+
+class Progress(Case):
+    """Long work shows how far it is: to a terminal only, and never beside JSON."""
+
+    WORK = "GET /v1/work/5?wait=true"
+    CHECK = {"POST /v1/appliances/vm1/check?background=true": [{"work": 5}],
+             WORK: [{"done": False, "name": "vm1", "unit": "pages", "looked_at": 12,
+                     "to_look_at": 0},
+                    {"done": False, "name": "vm1", "unit": "bytes", "looked_at": 1 << 20,
+                     "to_look_at": 4 << 20},
+                    {"done": True, "kind": "check", "name": "vm1", "ok": True, "findings": []}]}
+    REPAIR = {"POST /v1/appliances/vm1/check?background=true&repair=true": [{"work": 5}],
+              WORK: [{"done": False, "name": "vm1", "unit": "bytes", "looked_at": 1,
+                      "to_look_at": 100, "repair": True},
+                     {"done": True, "kind": "check", "name": "vm1", "repaired": True,
+                      "findings": ["damage"], "lost": []}]}
+    DIFF = {"POST /v1/appliances/vm1/diff": [{"work": 5}],
+            WORK: [{"done": False, "records": 7, "to_look_at": 0},
+                   {"done": True, "before": "a", "after": "b", "totals": {}}]}
+
+    def on_terminal(self, answers, *words):
+        """Exit status, standard output, and what a terminal was sent."""
+        daemon = StandIn(self.state, answers)
+        ours, theirs = pty.openpty()
+        try:
+            done = subprocess.run([ROWAN, *words, "--state", self.state], stdout=subprocess.PIPE,
+                                  stderr=theirs, text=True, timeout=PATIENCE, check=False)
+            os.write(theirs, b"END")
+            shown = b""
+            while not shown.endswith(b"END"):
+                shown += os.read(ours, 65536)
+        finally:
+            os.close(theirs)
+            os.close(ours)
+            daemon.close()
+            os.unlink(os.path.join(self.state, "rowan.sock"))
+        self.assertIn("DELETE /v1/work/5", daemon.heard)
+        return done.returncode, done.stdout, shown[:-3].decode()
+
+    def test_a_terminal_sees_one_line_that_is_gone_at_the_end(self):
+        clear = "\r\033[K"
+        status, out, shown = self.on_terminal(self.CHECK, "check", "vm1")
+        self.assertEqual((status, out), (0, "appliance vm1: sound\n"))
+        self.assertEqual(shown, clear + "checking vm1: 12 pages of its records" + clear +
+                         "checking vm1: 25 % of 4.0 MiB of data" + clear)
+        status, out, shown = self.on_terminal(self.REPAIR, "check", "vm1", "--repair")
+        self.assertEqual((status, out), (0, "  damage\nappliance vm1: repaired\n"))
+        self.assertIn("repairing vm1: 1 % of", shown)
+        self.assertTrue(shown.endswith(clear), shown)
+        _, _, shown = self.on_terminal(self.DIFF, "diff", "vm1", "--stat")
+        self.assertEqual(shown, clear + "comparing: 7 records differ" + clear)
+
+    def test_nothing_of_it_beside_json(self):
+        for answers, words in ((self.CHECK, ("check", "vm1")), (self.DIFF, ("diff", "vm1"))):
+            status, out, shown = self.on_terminal(answers, *words, "--json")
+            self.assertEqual((status, shown), (0, ""))
+            json.loads(out)
+
+    def test_nothing_of_it_in_a_pipe(self):
+        daemon = StandIn(self.state, self.CHECK)
+        self.assertEqual(self.ok("check", "vm1"), "appliance vm1: sound\n")
+        daemon.close()
+        self.assertEqual(daemon.heard.count(self.WORK), 3)
 
 
 class Doctor(Case):

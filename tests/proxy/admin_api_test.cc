@@ -172,7 +172,90 @@ TEST_CASE("check passes on what was found") {
   Json found = f.json("POST", "/v1/appliances/vm1/check");
   CHECK(found["ok"] == false);
   CHECK(found["findings"][0] == "object 7: its data is damaged");
+  CHECK(found.size() == 3);
   CHECK(f.ask("POST", "/v1/appliances/vm9/check").status == 404);
+  CHECK(f.ask("POST", "/v1/appliances/vm1@a/check").status == 400);
+  CHECK(f.ask("GET", "/v1/appliances/vm1/check").status == 405);
+  Json repaired = f.json("POST", "/v1/appliances/vm1/check?repair=true");
+  CHECK(repaired["repaired"] == true);
+  CHECK(repaired["lost"].size() == 1);
+}
+
+// A check of vm1 that was begun in the background and waits for `gate`.
+struct CheckFixture : Fixture {
+  Signal gate{loop};
+  std::string work;
+  explicit CheckFixture(const std::string& order) {
+    add_debian();
+    json("POST", "/v1/appliances", R"({"name":"vm1","image":"debian"})");
+    host.walk_waits = &gate;
+    const Json begun =
+        json("POST", "/v1/appliances/vm1/check?background=true" + order);
+    work = "/v1/work/" + std::to_string(number_member(begun, "work").value());
+  }
+  ~CheckFixture() {
+    TaskGroup tasks;
+    tasks.start(api.close());
+    test::settle(loop, disk);
+  }
+};
+
+TEST_CASE("a check in the background tells how far it is, and then what was found") {
+  CheckFixture f("");
+  Json answer = f.json("GET", f.work);
+  CHECK(answer["done"] == false);
+  CHECK(answer["name"] == "vm1");
+  CHECK(answer["unit"] == "pages");
+  f.host.findings = {"object 7: its data is damaged"};
+  f.gate.set();
+  test::settle(f.loop, f.disk);
+  answer = f.json("GET", f.work);
+  CHECK(answer["done"] == true);
+  CHECK(answer["ok"] == false);
+  CHECK(answer["findings"].size() == 1);
+  f.json("DELETE", f.work);
+  CHECK(f.ask("GET", f.work).status == 404);
+}
+
+TEST_CASE("how far a check is, is told in bytes once it reads data") {
+  CheckFixture f("");
+  f.gate.set();
+  test::settle(f.loop, f.disk);
+  Signal second(f.loop);
+  f.host.walk_waits = &second;
+  f.host.walk_progress = {10, 40, true};
+  const Json begun = f.json("POST", "/v1/appliances/vm1/check?background=true&repair=true");
+  const std::string work = "/v1/work/" + std::to_string(number_member(begun, "work").value());
+  const Json answer = f.json("GET", work);
+  CHECK(answer["repair"] == true);
+  CHECK(answer["unit"] == "bytes");
+  CHECK(answer["looked_at"] == 10 * 4096);
+  CHECK(answer["to_look_at"] == 40 * 4096);
+  second.set();
+  test::settle(f.loop, f.disk);
+  CHECK(f.json("GET", work)["lost"].size() == 1);
+}
+
+TEST_CASE("a check that nobody wants any more is stopped") {
+  CheckFixture f("");
+  f.json("DELETE", f.work);
+  bool stopped = false;
+  f.host.walk_stopped = &stopped;
+  f.gate.set();
+  test::settle(f.loop, f.disk);
+  CHECK(stopped);
+}
+
+TEST_CASE("a check that fails says why, in the background too") {
+  CheckFixture f("&offline=true");
+  f.host.walk_error = "both superblocks are damaged";
+  f.gate.set();
+  test::settle(f.loop, f.disk);
+  const HttpReply reply = f.ask("GET", f.work);
+  CHECK(reply.status == 500);
+  CHECK(message(reply) == "both superblocks are damaged");
+  // Others have their turn again.
+  CHECK(f.json("GET", "/v1/appliances")["appliances"].size() == 1);
 }
 
 TEST_CASE("requests that make no sense get a reason") {

@@ -57,18 +57,28 @@ class FakeHost final : public Host {
     names.insert(names.end(), told.begin(), told.end());
     co_return Result<void>();
   }
-  Task<Result<Repaired>> repair_store(ApplianceRecord) override {
+  Task<Result<Repaired>> repair_store(ApplianceRecord, StoreWalk& walk) override {
+    walk.reached(walk_progress);
+    if (walk_waits != nullptr) co_await walk_waits->wait();
     co_return Repaired{true, findings, {"/etc/fstab: bytes 0 to 4096 are lost"}};
   }
-  Task<Result<std::vector<std::string>>> check_store(ApplianceRecord, bool) override {
+  Task<Result<std::vector<std::string>>> check_store(ApplianceRecord, bool,
+                                                     StoreWalk& walk) override {
+    walk.reached(walk_progress);
+    if (walk_waits != nullptr) co_await walk_waits->wait();
+    if (walk_stopped != nullptr) *walk_stopped = walk.is_stopped();
+    if (walk.is_stopped()) co_return Error(Errc::try_later, "stopped");
+    if (!walk_error.empty()) co_return Error(Errc::corrupt, walk_error);
     co_return findings;
   }
 
   std::optional<DaemonStatus> status = DaemonStatus{};
   VersionStatus version;
-  std::string mounted, source_error, start_error, names_error;
+  std::string mounted, source_error, start_error, names_error, walk_error;
   std::vector<cache::KnownName> names;   // shown, and taken
-  Signal* source_waits = nullptr;
+  Signal *source_waits = nullptr, *walk_waits = nullptr;
+  bool* walk_stopped = nullptr;
+  cache::CheckProgress walk_progress;
   std::vector<std::string> probed, started, stopped, updated, forgotten, findings;
 
  private:

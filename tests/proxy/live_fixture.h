@@ -74,6 +74,10 @@ struct LiveFixture {
     call.received = loop.clock().now();
     return call;
   }
+  Result<std::vector<std::string>> check(const proxy::ApplianceRecord& record, bool offline) {
+    proxy::StoreWalk walk;
+    return run(host->check_store(record, offline, walk));
+  }
   void until_serving(std::size_t count) {
     while (host->serving() != count) loop.run_some(std::chrono::seconds(1));
   }

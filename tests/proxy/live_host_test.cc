@@ -75,7 +75,7 @@ TEST_CASE("a served appliance is checked offline: its clients wait and go on") {
   ApplianceRecord record = f.create("vm");
   f.start();
   f.run(f.host->start_all());
-  CHECK(f.run(f.host->check_store(record, false))->empty());
+  CHECK(f.check(record, false)->empty());
 
   bool told_to_wait = false;
   auto watch = [](Fixture& in, const ApplianceRecord& of, bool& waited) -> Task<void> {
@@ -90,11 +90,24 @@ TEST_CASE("a served appliance is checked offline: its clients wait and go on") {
   };
   TaskGroup watching;
   watching.start(watch(f, record, told_to_wait));
-  auto findings = f.run(f.host->check_store(record, true));
+  auto findings = f.check(record, true);
   REQUIRE(findings);
   CHECK(findings->empty());
   CHECK(told_to_wait);
   CHECK(f.getattr(record) == nfs3::Status::ok);
+}
+
+TEST_CASE("a check ends when nobody wants it any more, and the appliance goes on") {
+  Fixture f;
+  ApplianceRecord record = f.create("vm");
+  f.start();
+  f.run(f.host->start_all());
+  for (const bool offline : {false, true}) {
+    StoreWalk walk;
+    walk.stop();
+    CHECK(f.run(f.host->check_store(record, offline, walk)).failed_with(Errc::try_later));
+    CHECK(f.getattr(record) == nfs3::Status::ok);
+  }
 }
 
 TEST_CASE("who has mounted what is known after a restart, until he leaves or it is removed") {

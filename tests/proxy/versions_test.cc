@@ -249,8 +249,15 @@ TEST_CASE("a served appliance is checked with all its checkpoints, and damage is
   REQUIRE(f.checkpoint("one"));
   f.put("old", std::string(100'000, 'n'));
   f.put("new", "text");
-  auto check = [&f] { return f.run(f.host->check_store(f.record, false)).value(); };
+  auto check = [&f] { return f.check(f.record, false).value(); };
   CHECK(check().empty());
+  for (const bool offline : {false, true}) {
+    StoreWalk walk;
+    REQUIRE(f.run(f.host->check_store(f.record, offline, walk)));
+    CHECK(walk.progress().data);
+    CHECK(walk.progress().done > 0);
+    CHECK(walk.progress().done == walk.progress().total);
+  }
   CHECK(f.names() == std::vector<std::string>{"one"});
   const std::size_t states = f.states();
 

@@ -21,5 +21,15 @@ TEST_CASE("a line of progress replaces the last one and never wraps") {
   CHECK(progress_update("a\033[2Jb\x7f", 80) == "\r\033[Ka?[2Jb?");
 }
 
+TEST_CASE("a check says how far it is, in pages and then in bytes") {
+  auto shown = [](const char* json) { return check_progress(proxy::parse_json(json).value()); };
+  CHECK(shown(R"({"name":"vm1","unit":"pages","looked_at":1234,"to_look_at":0})") ==
+        "checking vm1: 1,234 pages of its records");
+  CHECK(shown(R"({"name":"vm1","unit":"bytes","looked_at":40960,"to_look_at":163840})") ==
+        "checking vm1: 25 % of 160.0 KiB of data");
+  CHECK(shown(R"({"name":"vm1","unit":"bytes","looked_at":0,"to_look_at":0,"repair":true})") ==
+        "repairing vm1: 100 % of 0 B of data");
+}
+
 }  // namespace
 }  // namespace rowan::tools
