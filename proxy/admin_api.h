@@ -9,6 +9,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "proxy/admin_http.h"
 #include "proxy/admin_states.h"
@@ -40,9 +41,13 @@ class AdminApi final : public AdminHandler {
         receiver_(loop, disk, registry, host, pools_, sender_) {}
 
   Task<HttpReply> handle(const HttpRequest& request) override;
+  // From now on receives that nobody goes on with are given up in time, not only at the next start.
+  void watch_receives();
   // Ends the long work that requests began, and gives back what they left open for the next ones.
   // After the last request, before the host is shut down.
   Task<void> close() {
+    loop_.cancel(std::exchange(receives_timer_, 0));
+    co_await tasks_.idle();
     co_await states_.close();
     co_await pools_.close();
   }
@@ -84,6 +89,7 @@ class AdminApi final : public AdminHandler {
   // admin_receive.cc
   Task<Result<Json>> dispatch_receives(const Route& route);
   Task<Result<Json>> list_receives();
+  Task<void> give_up_receives();
   Task<Result<Json>> begin_receive(const Route& route);
   Task<Result<Json>> receive_frame(const Route& route);
   Task<Result<Json>> end_receive(const Route& route);
@@ -113,6 +119,8 @@ class AdminApi final : public AdminHandler {
   HeldPools pools_;
   Sender sender_;
   Receiver receiver_;
+  Loop::TimerId receives_timer_ = 0;
+  TaskGroup tasks_;
 };
 
 }  // namespace rowan::proxy

@@ -13,6 +13,8 @@
 namespace rowan::proxy {
 namespace {
 
+constexpr Duration receives_interval = std::chrono::hours(1);
+
 Result<bool> optional_flag(const Json& body, std::string_view key) {
   if (!has_member(body, key)) return false;
   return flag_member(body, key);
@@ -35,15 +37,33 @@ Task<Result<Json>> AdminApi::list_receives() {
   co_await turn_.take();
   Json answer;
   answer["receives"] = Json::array();
-  for (const auto& [name, receive] : registry_.receives()) {
+  const auto receives = registry_.receives();
+  for (const auto& [name, receive] : receives) {
+    Result<Receiver::Standing> standing = co_await receiver_.standing(name);
     Json entry;
     entry["name"] = name;
-    entry["touched"] = time_text(receive.touched);
+    entry["touched"] = time_text(standing ? standing->touched : receive.touched);
     entry["image"] = receive.appliance.image + "@" + receive.appliance.version;
+    entry["increment"] = receive.base != cache::no_state;
+    entry["received_bytes"] = standing && standing->bytes ? Json(*standing->bytes) : Json(nullptr);
+    entry["trouble"] = standing ? "" : to_string(standing.error());
     answer["receives"].push_back(std::move(entry));
   }
   turn_.give_back();
   co_return answer;
+}
+
+void AdminApi::watch_receives() {
+  receives_timer_ = loop_.call_after(receives_interval, [this] {
+    watch_receives();
+    tasks_.start(give_up_receives());
+  });
+}
+
+Task<void> AdminApi::give_up_receives() {
+  co_await turn_.take();
+  co_await receiver_.give_up_abandoned();
+  turn_.give_back();
 }
 
 // The image version the received appliance shall be above: named by the operator, or the one of the

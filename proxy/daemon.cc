@@ -131,6 +131,7 @@ class Daemon {
     udp_dispatcher_->set_ports(ports);
     api_.emplace(*registry_, *host_, loop_, *disk_);
     TRY(admin_, AdminServer::listen(loop_, socket_path(path_), *api_));
+    api_->watch_receives();
     return {};
   }
 

@@ -13,6 +13,9 @@ namespace {
 
 using cache::StateId;
 
+// A receive that goes on for days is not given up at the next start.
+constexpr std::int64_t touch_interval_seconds = 86'400;
+
 // Behind every key: all changes were made.
 const std::string everything(1, '\xff');
 
@@ -59,7 +62,11 @@ Task<Result<std::string>> Receiver::begin(Wish wish) {
                                         "'rowan receive " + wish.name + " --abort'");
     }
     Result<std::string> known = co_await reached(receive);
-    if (known) co_return known;
+    if (known) {
+      Result<void> touched = co_await touch(wish.name);
+      if (!touched) co_return std::move(touched).error();
+      co_return known;
+    }
     // Its state is gone: from the beginning.
     Result<void> forgotten = co_await forget(receive);
     if (!forgotten) co_return std::move(forgotten).error();
@@ -178,6 +185,29 @@ Task<Result<std::string>> Receiver::reached(const ReceiveRecord& receive) {
   co_return mark && mark->guid == header.checkpoint.guid ? mark->reached : std::string();
 }
 
+Task<Result<void>> Receiver::touch(std::string name) {
+  auto write = [this, &name] { return registry_.touch_receive(name); };
+  co_return co_await on_disk(write);
+}
+
+Task<Result<Receiver::Standing>> Receiver::standing(std::string name) {
+  auto found = registry_.receives().find(name);
+  if (found == registry_.receives().end()) co_return no_receive(name);
+  const ReceiveRecord receive = found->second;
+  Result<Pool*> pool = co_await pools_.pool(receive.appliance);
+  if (!pool) co_return std::move(pool).error();
+  const auto states = (*pool)->family().states();
+  const cache::StateInfo* head = find_state(states, receive.appliance.head);
+  if (head == nullptr) co_return Errc::stale;
+  Standing standing{receive.touched, {}};
+  if (const auto mark = decode_mark(head->label)) standing.touched = mark->touched;
+  if (receive.base != cache::no_state) co_return standing;
+  Result<cache::Store*> store = co_await pools_.store(**pool, head->id);
+  if (!store) co_return std::move(store).error();
+  standing.bytes = (*store)->usage().data_bytes;
+  co_return standing;
+}
+
 // ---- frames
 
 Task<Result<void>> Receiver::take_names(std::string name, std::string content) {
@@ -222,7 +252,12 @@ Task<Result<void>> Receiver::take_changes(std::string name, std::string content)
   Result<void> applied = co_await apply(**pool, **store, std::move(frame.changes));
   if (!applied) co_return applied;
   // In a batch behind those it speaks of.
-  const ReceiveMark mark{header.checkpoint.guid, loop_.clock().wall().seconds, frame.reached};
+  const std::int64_t now = loop_.clock().wall().seconds;
+  if (now - found->second.touched >= touch_interval_seconds) {
+    Result<void> touched = co_await touch(name);
+    if (!touched) co_return touched;
+  }
+  const ReceiveMark mark{header.checkpoint.guid, now, frame.reached};
   auto label = [&] { return (*pool)->family().set_label(head, encode_mark(mark)); };
   Result<void> marked = co_await when_possible((*pool)->jobs(), label);
   (*pool)->family().want_durable((*pool)->family().applied());
@@ -389,6 +424,21 @@ Task<Result<void>> Receiver::abort(std::string name) {
     if (!dropped) co_return dropped;
   }
   co_return co_await forget(receive);
+}
+
+Task<void> Receiver::give_up_abandoned() {
+  const std::int64_t now = loop_.clock().wall().seconds;
+  std::vector<std::string> names;
+  for (const auto& [name, receive] : registry_.receives()) {
+    if (now - receive.touched >= receive_patience_seconds) names.push_back(name);
+  }
+  for (const std::string& name : names) {
+    Result<void> dropped = co_await abort(name);
+    if (dropped) log(Level::info, "receive.given_up", {{"appliance", name}});
+    else
+      log(Level::warn, "receive.not_given_up",
+          {{"appliance", name}, {"why", to_string(dropped.error())}});
+  }
 }
 
 // The checkpoint of an increment that came to its end but for the last step.

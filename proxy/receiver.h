@@ -60,6 +60,15 @@ class Receiver {
   Task<Result<Done>> end(std::string name, cache::ChangeTotals totals);
   // not_found: nothing is half received under that name.
   Task<Result<void>> abort(std::string name);
+  // Those that nobody went on with for receive_patience_seconds. Errors are logged.
+  Task<void> give_up_abandoned();
+
+  struct Standing {
+    std::int64_t touched = 0;               // when something was received last
+    std::optional<std::uint64_t> bytes;     // of data so far; not known of an increment
+  };
+  // not_found: nothing is half received under that name; stale: its state is gone.
+  Task<Result<Standing>> standing(std::string name);
   // The appliance is about to be removed: an increment for it has nowhere to go.
   Task<Result<void>> appliance_goes(ApplianceRecord record);
 
@@ -67,6 +76,7 @@ class Receiver {
   Task<Result<ReceiveRecord>> begin_new(const Wish& wish);
   Task<Result<ReceiveRecord>> begin_increment(const Wish& wish, const ApplianceRecord& known);
   Task<Result<std::string>> reached(const ReceiveRecord& receive);
+  Task<Result<void>> touch(std::string name);
   Task<Result<bool>> changed_since(const ApplianceRecord& record, Pool& pool, cache::StateId base);
   Task<Result<void>> apply(Pool& pool, cache::Store& store, std::string changes);
   Task<Result<Checkpoint>> seal(const ReceiveRecord& receive, Pool& pool,

@@ -64,7 +64,7 @@ struct ReceiveRecord {
   ApplianceRecord appliance;   // as it shall be; `head` is the running state that takes the changes
   cache::StateId base{};       // the checkpoint here that an increment begins from; or no_state
   bool force = false;          // what the appliance holds by then is put aside
-  std::int64_t touched = 0;    // when it was begun, seconds since 1970
+  std::int64_t touched = 0;    // when it was last gone on with, to a day; seconds since 1970
 };
 
 // What its appliance is opened with. usage: of the networks in `allow`.

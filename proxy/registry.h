@@ -79,9 +79,11 @@ class Registry {
   // A fresh id, key and fsid.
   void give_identity(ApplianceRecord& record) const;
   // What is half received, by name. Its pool stays as long as it is here. Forgotten at a start when
-  // nobody went on with it for receive_patience_seconds.
+  // nobody went on with it for receive_patience_seconds; later that is the receiver's to see to.
   const std::map<std::string, ReceiveRecord, std::less<>>& receives() const { return receives_; }
   Result<void> add_receive(const ReceiveRecord& receive);
+  // It is gone on with now.
+  Result<void> touch_receive(std::string_view name);
   // With its pool, if nobody else uses that.
   Result<void> remove_receive(std::string_view name);
   // Replaces the record: settings, image version, head. Identity and pool stay.

@@ -20,6 +20,17 @@ Result<void> Registry::add_receive(const ReceiveRecord& receive) {
   return {};
 }
 
+Result<void> Registry::touch_receive(std::string_view name) {
+  auto found = receives_.find(name);
+  if (found == receives_.end()) return {};
+  ReceiveRecord receive = found->second;
+  receive.touched = clock_.wall().seconds;
+  TRY(auto directory, state_.receives().directory(name, false));
+  TRY_VOID(write_record(*directory, StateDir::receive_record, encode_record(receive)));
+  found->second = std::move(receive);
+  return {};
+}
+
 Result<void> Registry::remove_receive(std::string_view name) {
   auto found = receives_.find(name);
   if (found == receives_.end()) return {};

@@ -192,6 +192,11 @@ int run_admin_command(const CommandLine& line) {
   if (line.command == Command::status && answer.failed_with(Errc::not_found))
     answer = Json{{"daemon", nullptr}};
   if (!answer) return report(line, answer.error());
+  if (line.command == Command::list) {
+    Result<Json> half = session.ask_json({"GET", "/v1/receives", ""});
+    if (!half) return report(line, half.error());
+    (*answer)["receives"] = (*half)["receives"];
+  }
   if (line.command == Command::status) return finish_status(line, *answer);
   print(line.json ? proxy::json_pretty(*answer) + "\n" : text_for(line, *answer));
   return 0;

@@ -212,6 +212,24 @@ std::string image_text(const Json& image) {
          "\n" + version_table(image).text() + image_troubles(Json::array({image}));
 }
 
+namespace {
+
+std::string receives_text(const Json& answer) {
+  const Json& receives = array_of(answer, "receives");
+  Table table({"HALF RECEIVED", "IMAGE", "SO FAR", "LAST"});
+  for (const Json& entry : receives) {
+    const bool sized = entry.contains("received_bytes") && entry["received_bytes"].is_number();
+    table.add({text_of(entry, "name"), text_of(entry, "image"),
+               sized ? size_of(entry, "received_bytes") : "-", text_of(entry, "touched")});
+  }
+  if (table.empty()) return "";
+  return "\n" + table.text() +
+         "give the same stream to 'rowan receive NAME' again to go on, or drop it with 'rowan "
+         "receive NAME --abort'\n" + troubles(receives, "receive of");
+}
+
+}  // namespace
+
 std::string appliance_list_text(const Json& answer) {
   Table table({"NAME", "STATE", "IMAGE", "VERSION", "ALLOW", "REDIRECTED", "QUOTA"});
   for (const Json& entry : array_of(answer, "appliances")) {
@@ -221,8 +239,10 @@ std::string appliance_list_text(const Json& answer) {
                damaged ? "-" : size_of(entry, "redirected_bytes"), quota_of(entry)});
   }
   if (table.empty())
-    return "no appliances yet; make one with 'rowan create APPLIANCE --image NAME'\n";
-  return table.text() + troubles(array_of(answer, "appliances"), "appliance");
+    return "no appliances yet; make one with 'rowan create APPLIANCE --image NAME'\n" +
+           receives_text(answer);
+  return table.text() + troubles(array_of(answer, "appliances"), "appliance") +
+         receives_text(answer);
 }
 
 std::string appliance_text(const Json& entry) {

@@ -28,6 +28,7 @@ class Table {
 
 std::string image_list_text(const proxy::Json& answer);
 std::string image_text(const proxy::Json& image);
+// Of the appliances, and of what is half received, if that is there.
 std::string appliance_list_text(const proxy::Json& answer);
 std::string appliance_text(const proxy::Json& appliance);
 std::string status_text(const proxy::Json& status);

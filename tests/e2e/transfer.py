@@ -150,7 +150,12 @@ def cut_and_killed(story, one, two):
 
     status, _, err = transfer.receive(two, "vm3", stream[:len(stream) // 2], "--new-identity")
     story.check("another half", status == 1, err)
+    half = two.json("list")["receives"]
+    story.check("what is half received is listed", len(half) == 1 and half[0]["name"] == "vm3"
+                and half[0]["received_bytes"] > 0, str(half))
+    story.check("with the remedy", "rowan receive NAME --abort" in two.command("list"))
     two.command("receive", "vm3", "--abort")
+    story.equal("and no longer", two.json("list")["receives"], [])
     story.equal("a half-received one can be dropped",
                 two.attempt("receive", "vm3", "--abort")[0], 1)
     status, _, err = transfer.receive(two, "vm3", stream)

@@ -114,6 +114,12 @@ struct HostBench {
     CHECK(run(work(name, text)).value() == text);
   }
   std::string read(const std::string& name) { return run(work(name, "")).value(); }
+  // The calendar's clock.
+  void wait(std::int64_t seconds) {
+    WallTime later = loop.clock().wall();
+    later.seconds += seconds;
+    loop.clock().set_wall(later);
+  }
   std::size_t pools() { return StateDir::entries(state->stores())->size(); }
 
   test::TempDirectory directory;
@@ -275,7 +281,13 @@ TEST_CASE("a receive goes on after a restart, and nothing shows before its end")
   for (std::size_t i = 0; i < 3; ++i) take(two, "vm", sent.frames[i]);
   two.restart();
   CHECK(two.json("GET", "/v1/appliances")["appliances"].empty());
-  CHECK(two.json("GET", "/v1/receives")["receives"].size() == 1);
+  const Json half = two.json("GET", "/v1/receives")["receives"];
+  REQUIRE(half.size() == 1);
+  CHECK(half[0]["name"] == "vm");
+  CHECK(half[0]["increment"] == false);
+  CHECK(half[0]["received_bytes"] > 0);
+  CHECK(half[0]["received_bytes"] < 5 << 20);
+  CHECK(half[0]["trouble"] == "");
   CHECK(two.pools() == 1);
   const HttpReply again = begin(two, "vm", sent);
   REQUIRE(again.status == 200);
@@ -292,10 +304,25 @@ TEST_CASE("a receive goes on after a restart, and nothing shows before its end")
     CHECK(two.ask("DELETE", "/v1/receives/vm").status == 404);
     CHECK(two.pools() == 0);
   }
+  SECTION("or given up after a week while the daemon runs") {
+    two.process->api.watch_receives();
+    two.wait(receive_patience_seconds - 86'400);
+    two.loop.advance(std::chrono::hours(2));
+    CHECK(two.registry->receives().size() == 1);
+    // Gone on with: the week begins anew.
+    REQUIRE(begin(two, "vm", sent).status == 200);
+    two.wait(2 * 86'400);
+    two.restart();
+    CHECK(two.registry->receives().size() == 1);
+    two.process->api.watch_receives();
+    two.wait(receive_patience_seconds);
+    two.loop.advance(std::chrono::hours(1));
+    test::settle(two.loop, two.disk, false);
+    CHECK(two.registry->receives().empty());
+    CHECK(two.pools() == 0);
+  }
   SECTION("or given up after a week") {
-    WallTime later = two.loop.clock().wall();
-    later.seconds += receive_patience_seconds + 1;
-    two.loop.clock().set_wall(later);
+    two.wait(receive_patience_seconds + 1);
     two.restart();
     CHECK(two.registry->receives().empty());
     CHECK(two.pools() == 0);

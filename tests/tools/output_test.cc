@@ -24,6 +24,19 @@ TEST_CASE("control characters cannot reach the terminal, and UTF-8 keeps its wid
   CHECK(table.text() == "NAME  X\n?[2J  1\n\xc3\xa4\xc3\xb6    2\n");
 }
 
+TEST_CASE("what is half received is listed with the remedy") {
+  const std::string text = appliance_list_text(
+      parse_json(R"({"appliances":[],"receives":[
+        {"name":"vm2","image":"debian@1","received_bytes":3145728,"touched":"T","trouble":""},
+        {"name":"vm3","image":"debian@1","received_bytes":null,"touched":"T","trouble":"bad"}]})")
+          .value());
+  CHECK(text.find("HALF RECEIVED  IMAGE      SO FAR  LAST\n"
+                  "vm2            debian@1  3.0 MiB  T\n"
+                  "vm3            debian@1        -  T\n") != std::string::npos);
+  CHECK(text.find("rowan receive NAME --abort") != std::string::npos);
+  CHECK(text.find("! receive of vm3: bad\n") != std::string::npos);
+}
+
 TEST_CASE("empty lists say what to do") {
   CHECK(image_list_text(parse_json(R"({"images":[]})").value()).find("rowan image add") !=
         std::string::npos);
