@@ -37,8 +37,11 @@ Result<void> SpaceWatch::admit(std::uint64_t bytes, bool urgent, bool small) {
     return {};
   }
   if (urgent && credit_ + reserved_bytes() >= bytes) return {};
+  const std::uint64_t needed = bytes + margin_ + new_reserve;
   return Error(Errc::no_space, directory_->path() + ": " + std::to_string(credit_) +
-                                   " bytes are free on its disk; free some");
+                                   " bytes are free on its disk and " + std::to_string(needed) +
+                                   " are needed; free " + std::to_string(needed - credit_) +
+                                   " or more");
 }
 
 void SpaceWatch::took(std::uint64_t bytes) { credit_ -= std::min(credit_, bytes); }

@@ -1,6 +1,5 @@
 // rowan check: walks the stores of appliances, and repairs the store of one.
 #include "proxy/json.h"
-#include "proxy/names.h"
 #include "tools/admin_session.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
@@ -14,7 +13,7 @@ using proxy::Json;
 Result<std::vector<std::string>> names_to_check(AdminSession& session,
                                                 const CommandLine& line) {
   if (!line.subject.empty()) {
-    TRY_VOID(proxy::check_name("appliance", line.subject));
+    TRY_VOID(check_whole_appliance(line));
     return std::vector<std::string>{line.subject};
   }
   TRY(Json answer, session.ask_json(HttpRequest{"GET", "/v1/appliances", ""}));
@@ -56,7 +55,7 @@ Result<Json> checked(AdminSession& session, const CommandLine& line, const std::
 
 // One appliance, by name: what a repair cannot save is gone.
 int run_repair(AdminSession& session, const CommandLine& line) {
-  Result<void> valid = proxy::check_name("appliance", line.subject);
+  Result<void> valid = check_whole_appliance(line);
   if (line.subject.empty())
     valid = Error(Errc::usage, "--repair is for one APPLIANCE; name it");
   if (!valid) return report(line, valid.error());

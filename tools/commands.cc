@@ -25,7 +25,10 @@ Result<std::string> absolute_source(const std::string& source) {
   }
   std::error_code error;
   std::filesystem::path path = std::filesystem::canonical(source, error);
-  if (error) return Error(Errc::usage, "source " + source + ": " + error.message());
+  if (error) {
+    return Error(Errc::not_found, "source " + source + ": " + error.message() +
+                                      "; give a directory of this machine or nfs://HOST/EXPORT");
+  }
   return path.string();
 }
 
@@ -44,7 +47,7 @@ bool names_a_source(const std::string& image) {
 }
 
 Result<HttpRequest> create_request(const CommandLine& line) {
-  TRY_VOID(proxy::check_name("appliance", line.subject));
+  TRY_VOID(check_whole_appliance(line));
   if (line.source.empty() == line.image.empty()) {
     return Error(Errc::usage,
                  "give --image NAME[@VERSION] or a SOURCE; 'rowan image list' shows the images");
@@ -75,7 +78,7 @@ Result<HttpRequest> named_request(const CommandLine& line, std::string_view what
     Result<proxy::ImageName> name = proxy::parse_image_name(line.subject);
     if (!name) return std::move(name).error();
   } else {
-    TRY_VOID(proxy::check_name(what, line.subject));
+    TRY_VOID(check_whole_appliance(line));
   }
   std::string target = "/v1/" + std::string(what) + "s/" + line.subject;
   if (line.force) target += "?force=true";
@@ -155,6 +158,22 @@ int finish_status(const CommandLine& line, const Json& answer) {
 }
 
 }  // namespace
+
+Result<void> check_whole_appliance(const CommandLine& line) {
+  Result<proxy::StateName> state = proxy::parse_state_name(line.subject);
+  if (!state || state->checkpoint.empty()) return proxy::check_name("appliance", line.subject);
+  const std::string& name = state->appliance;
+  std::string instead = "give the appliance alone: rowan " + line.name + " " + name;
+  if (line.command == Command::show)
+    instead = "'rowan log " + name + "' shows the checkpoints, 'rowan ls " + line.subject +
+              "' what is in this one";
+  if (line.command == Command::checkpoint)
+    instead = "the name comes apart: rowan checkpoint " + name + " " + state->checkpoint;
+  if (line.command == Command::create)
+    instead = "'rowan clone " + line.subject + " NEW' makes an appliance of it";
+  return Error(Errc::usage,
+               "'" + line.subject + "' names a checkpoint, not an appliance; " + instead);
+}
 
 std::string member(const Json& object, const char* key) {
   Result<std::string> text = proxy::text_member(object, key);

@@ -34,6 +34,8 @@ int run_receive(const CommandLine& line);
 
 // "rowan: create: what is wrong", to standard error; the exit status that goes with it.
 int report(const CommandLine& line, const Error& error);
+// usage: the subject is no name of an appliance, or one of a checkpoint, and what to use then.
+Result<void> check_whole_appliance(const CommandLine& line);
 // --state, or the default place.
 Result<std::string> state_of(const CommandLine& line);
 

@@ -29,7 +29,7 @@ bool draws_unicode() {
 }
 
 Result<HttpRequest> checkpoint_request(const CommandLine& line) {
-  TRY_VOID(proxy::check_name("appliance", line.subject));
+  TRY_VOID(check_whole_appliance(line));
   Json body = Json::object();
   if (!line.every.empty()) {
     if (!line.checkpoint.empty() || !line.message.empty())
@@ -81,7 +81,7 @@ Result<HttpRequest> request_of(const CommandLine& line) {
     default:
       break;
   }
-  TRY_VOID(proxy::check_name("appliance", line.subject));
+  TRY_VOID(check_whole_appliance(line));
   return HttpRequest{"GET", appliance_target(line.subject) + "/checkpoints", ""};
 }
 

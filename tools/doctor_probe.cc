@@ -1,6 +1,7 @@
 // The examinations. Each step says in the notebook what it is about to do, then what it found; a
 // step whose ground is missing (no port, no root handle) is skipped, since the finding before says
 // why.
+#include <netdb.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -39,6 +40,7 @@ class Examination {
       : target_(target), notebook_(notebook) {}
 
   void run() {
+    if (!find_host()) return;
     find_ports();
     if (!reach_mount() || target_.path.empty()) {
       reach_nfs();
@@ -55,6 +57,22 @@ class Examination {
  private:
   void add(Level level, const char* topic, std::string text, std::string remedy = "") {
     notebook_.write({level, topic, std::move(text), std::move(remedy)});
+  }
+
+  bool find_host() {
+    notebook_.step("looking the name " + quoted(target_.host) + " up");
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    const int error = ::getaddrinfo(target_.host.c_str(), nullptr, &hints, &found);
+    if (error == 0) {
+      ::freeaddrinfo(found);
+      return true;
+    }
+    add(Level::fail, "name",
+        "the name " + quoted(target_.host) + " cannot be resolved: " + ::gai_strerror(error),
+        "check its spelling, /etc/hosts and the DNS server, or give the address instead");
+    return false;
   }
 
   Result<std::unique_ptr<RawClient>> connect(std::uint16_t port) {

@@ -10,7 +10,6 @@
 #include "cache/frame_stream.h"
 #include "proxy/frame_answer.h"
 #include "proxy/json.h"
-#include "proxy/names.h"
 #include "proxy/stream_header.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
@@ -167,7 +166,7 @@ std::string text_of(const Json& answer, const char* key) {
 }
 
 Result<void> receive(const CommandLine& line) {
-  TRY_VOID(proxy::check_name("appliance", line.subject));
+  TRY_VOID(check_whole_appliance(line));
   if (line.abort) return abort_receive(line);
   if (::isatty(STDIN_FILENO) == 1) {
     return Error(Errc::usage,

@@ -1,5 +1,7 @@
 // A disk that fails, fills up or lies: what is refused, what goes on, and that nothing wrong is
 // ever read.
+#include <cinttypes>
+#include <cstdio>
 #include <random>
 #include <set>
 #include <string>
@@ -222,7 +224,17 @@ TEST_CASE("a first write needs room for the reserve, which lets it through when 
   auto root = disk.root();
   disk.limit(small_options().table.reserve_bytes);
   auto store = *Store::create(*root, small_options());
-  CHECK(add_file(*store, 5, 100'000).failed_with(Errc::no_space));
+  const auto refused = add_file(*store, 5, 100'000);
+  REQUIRE(refused.failed_with(Errc::no_space));
+  // What must be freed is told, not only that something must be.
+  std::uint64_t free = 0, needed = 0, missing = 0;
+  const std::size_t at = refused.error().detail.find(": ") + 2;
+  REQUIRE(std::sscanf(refused.error().detail.c_str() + at,
+                      "%" SCNu64 " bytes are free on its disk and %" SCNu64
+                      " are needed; free %" SCNu64 " or more",
+                      &free, &needed, &missing) == 3);
+  CHECK(needed > small_options().table.reserve_bytes + 100'000);
+  CHECK(free + missing == needed);
   disk.limit(0);
   REQUIRE(add_file(*store, 5, 100'000).has_value());
   test::run_jobs(*store);

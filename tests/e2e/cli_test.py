@@ -103,11 +103,26 @@ class Words(Case):
                       ["create", "../x", "--image", "debian"], ["create", "vm"],
                       ["create", "vm", "--image", "a", "--quota", "much"],
                       ["image", "add", "a@b", "/"],
-                      ["image", "add", "a", "/nothing/there"], ["image", "add", "a", "http://h/"],
+                      ["image", "add", "a", "http://h/"],
                       ["doctor", "--write"], ["doctor", "nfs://"],
                       ["serve", "--config", "/nothing/there"]):
             self.fails(2, *words)
         self.assertFalse(os.path.exists(self.state))
+
+    def test_a_directory_that_is_not_there_is_no_mistake_of_usage(self):
+        self.fails(1, "image", "add", "a", "/nothing/there", says="give a directory")
+        self.fails(1, "create", "a", "/nothing/there", says="/nothing/there: No such file")
+
+    def test_a_checkpoint_in_the_place_of_an_appliance_is_told_where_it_belongs(self):
+        for words, says in ((("show", "vm1@a"), "rowan log vm1"),
+                            (("checkpoint", "vm1@a"), "rowan checkpoint vm1 a"),
+                            (("check", "vm1@a"), "rowan check vm1"),
+                            (("check", "vm1@a", "--repair"), "rowan check vm1"),
+                            (("log", "vm1@a"), "rowan log vm1"),
+                            (("create", "vm1@a", "/"), "rowan clone vm1@a NEW"),
+                            (("receive", "vm1@a"), "rowan receive vm1")):
+            self.fails(2, *words, says=says)
+        self.fails(2, "show", "vm1@", says="cannot name")
 
     def test_a_word_that_is_no_command_is_named(self):
         self.fails(2, "dance", says="there is no command 'dance'; try 'rowan --help'")
@@ -438,6 +453,20 @@ class Doctor(Case):
         status, out, _ = self.run_rowan("doctor", f"127.0.0.1:{daemon.port}:/vm9")
         self.assertEqual(status, 1)
         self.assertIn("->", out)
+
+    def test_a_name_that_cannot_be_resolved_is_said_once(self):
+        # No name of a host: nobody is asked for it.
+        status, out, _ = self.run_rowan("doctor", "no..host:/vm1")
+        self.assertEqual(status, 1)
+        self.assertIn("the name 'no..host' cannot be resolved", out)
+        self.assertIn("/etc/hosts", out)
+        self.assertEqual(len(self.findings("no..host:/vm1")), 1)
+        self.assertEqual(len(self.findings("nfs://no..host/vm1")), 1)
+
+    def findings(self, target):
+        status, out, _ = self.run_rowan("doctor", target, "--json")
+        self.assertEqual(status, 1)
+        return json.loads(out)["findings"]
 
     def test_nobody_listens(self):
         closed = socket.create_server(("127.0.0.1", 0))
