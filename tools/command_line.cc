@@ -1,10 +1,8 @@
 #include "tools/command_line.h"
 
-#include <CLI/CLI.hpp>
-#include <cstdio>
-#include <iostream>
 
 #include "proxy/config.h"
+#include "tools/usage.h"
 
 namespace rowan::tools {
 namespace {
@@ -303,16 +301,6 @@ void add_view_commands(CLI::App& root, Parse& parse) {
       ->check(CLI::Range(1, 3600));
 }
 
-// The command that was being parsed, for "try ... --help".
-std::string words_so_far(const CLI::App& root) {
-  std::string words = "rowan";
-  for (const CLI::App* app = &root; !app->get_subcommands().empty();) {
-    app = app->get_subcommands().front();
-    words += " " + app->get_name();
-  }
-  return words;
-}
-
 void collect_settings(Parse& parse) {
   for (auto& [name, values] : parse.lists) {
     if (!values.empty()) parse.line.settings[name] = values;
@@ -341,19 +329,8 @@ std::variant<CommandLine, Finished> parse_command_line(int argc, const char* con
   add_view_commands(root, parse);
   try {
     root.parse(argc, argv);
-  } catch (const CLI::Success& asked) {
-    return Finished{root.exit(asked)};
   } catch (const CLI::ParseError& error) {
-    std::string words = words_so_far(root), why = error.what();
-    // Of a word that is none of its commands the library says that a command is missing.
-    std::vector<std::string> unknown = root.remaining(true);
-    bool lacks_command = why.find("subcommand is required") != std::string::npos;
-    if (lacks_command && !unknown.empty() && !unknown.front().starts_with('-')) {
-      why = "there is no command '" + unknown.front() + "'";
-    }
-    std::cerr << "rowan: " << (words == "rowan" ? "" : words.substr(6) + ": ") << why
-              << "; try '" << words << " --help'\n";
-    return Finished{2};
+    return Finished{finish_usage(root, error)};
   }
   collect_settings(parse);
   return parse.line;

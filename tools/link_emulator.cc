@@ -17,7 +17,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -29,6 +28,7 @@
 #include "rpc/base/result.h"
 #include "rpc/base/unique_fd.h"
 #include "tools/link_schedule.h"
+#include "tools/usage.h"
 
 namespace rowan::link {
 namespace {
@@ -388,7 +388,7 @@ int run_program(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return tools::finish_usage(app, error);
   }
   auto from = parse_address(options.listen);
   auto to = parse_address(options.to);

@@ -1,11 +1,11 @@
 // The words of rowan-dump: which directory or file, and how to print it.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 
 #include "cache/file_posix.h"
 #include "cache/layout.h"
 #include "tools/dump.h"
+#include "tools/usage.h"
 
 namespace rowan::tools {
 namespace {
@@ -76,11 +76,8 @@ int main(int argc, char** argv) {
   app.add_flag("--brief", words.brief, "Without records");
   try {
     app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {
-    return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "rowan-dump: %s; try 'rowan-dump --help'\n", error.what());
-    return 2;
+    return rowan::tools::finish_usage(app, error);
   }
   return rowan::tools::run(words);
 }

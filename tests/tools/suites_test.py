@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import unittest
 import unittest.mock
@@ -104,6 +105,31 @@ class Counting(unittest.TestCase):
                         continue
                 with open(os.path.join(folder, "meson.build"), encoding="utf-8") as build:
                     self.assertIn("'seeds'", test_of(name, build.read()), name)
+
+
+class Words(unittest.TestCase):
+    """Words that are off are refused before anything is installed or built."""
+
+    def run_tool(self, *words):
+        done = subprocess.run([os.path.join(TOP, "tools", words[0]), *words[1:]], check=False,
+                              capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_help_is_given_and_mistakes_end_with_2(self):
+        for tool in ("check", "demo"):
+            status, out, err = self.run_tool(tool, "--help")
+            self.assertEqual((status, err), (0, ""))
+            self.assertIn(f"tools/{tool}", out)
+            status, out, err = self.run_tool(tool, "bogus")
+            self.assertEqual((status, out), (2, ""))
+            self.assertIn(f"tools/{tool}", err)
+        self.assertIn("there is no stage 'bogus'", self.run_tool("check", "tidy", "bogus")[2])
+
+    def test_the_script_knows_the_stages(self):
+        with open(os.path.join(TOP, "tools", "check"), encoding="utf-8") as script:
+            known = re.search(r"^ +(tidy [| a-z0-9]+)\) continue", script.read(), re.MULTILINE)
+        self.assertEqual(set(known[1].split(" | ")),
+                         {"tidy"} | {stage.name for stage in suites.STAGES})
 
 
 def test_of(source, build):

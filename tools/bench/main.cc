@@ -1,7 +1,6 @@
 // rowan-bench: load on NFSv3 servers, and Rowan measured beside another server.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstring>
 #include <iostream>
@@ -10,6 +9,7 @@
 #include "tools/bench/confine.h"
 #include "tools/bench/report.h"
 #include "tools/bench/versions.h"
+#include "tools/usage.h"
 
 namespace rowan::bench {
 namespace {
@@ -140,7 +140,7 @@ int main_with_arguments(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : exit_usage;
+    return tools::finish_usage(app, error);
   }
   if (run_app->parsed()) return run_command(run);
   if (confine_app->parsed()) return confine_command(confined);
