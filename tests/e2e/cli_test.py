@@ -143,6 +143,21 @@ class Words(Case):
             self.assertEqual((status, err), (0, ""))
             self.assertIn("rowan", out)
 
+    def test_what_the_readme_shows_exists(self):
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
+        with open(path, encoding="utf8") as readme:
+            text = readme.read()
+        shown = [" ".join(span.split()) for span in re.findall(r"`(rowan\s[^`]+)`", text)]
+        shown += re.findall(r"^    \$ (rowan .*)$", text, re.MULTILINE)
+        self.assertGreater(len(shown), 20)
+        for command in (part for line in shown for part in re.findall(r"rowan [^|;&>]+", line)):
+            words = command.split()[1:]
+            named = words[:2] if words[0] == "image" else words[:1]
+            status, out, err = self.run_rowan(*named, "--help", state=False)
+            self.assertEqual((status, err), (0, ""), command)
+            for option in re.findall(r"--[a-z-]+", command):
+                self.assertIn(option, out, command)
+
     def test_reading_makes_no_state(self):
         self.fails(1, "list", says="no state")
         self.fails(1, "status", says="the daemon is not running")
