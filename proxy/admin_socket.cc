@@ -322,6 +322,20 @@ Result<std::string> receive_all(int fd) {
   return Error(Errc::limit, "the daemon's answer is longer than 64 MiB");
 }
 
+// Whoever is let in and hears nothing, has lost the daemon.
+Error no_answer(int fd) {
+  ucred daemon{};
+  socklen_t length = sizeof daemon;
+  const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &daemon, &length) == 0;
+  if (known && !admits_peer(::geteuid(), daemon.uid)) {
+    return Error(Errc::access,
+                 "the daemon closed the connection without an answer; it answers root and its own "
+                 "user only");
+  }
+  return Error(Errc::io, "the daemon went away before it answered; see its log, and what it has "
+                         "done, before the command is run again");
+}
+
 }  // namespace
 
 Result<HttpReply> call_admin(const std::string& path, const HttpRequest& request,
@@ -334,9 +348,7 @@ Result<HttpReply> call_admin(const std::string& path, const HttpRequest& request
   TRY_VOID(send_all(fd.get(), encode_http_request(request)));
   TRY(std::string text, receive_all(fd.get()));
   if (text.empty()) {
-    return Error(Errc::access,
-                 "the daemon closed the connection without an answer; it answers root and its own "
-                 "user only");
+    return no_answer(fd.get());
   }
   return decode_http_reply(text, max_reply_bytes);
 }

@@ -20,7 +20,7 @@ constexpr Duration poll = std::chrono::seconds(1);
 
 Result<std::unique_ptr<cache::Directory>> open_root(const std::string& state, bool create) {
   auto root = cache::open_directory(state, create);
-  if (!root.failed_with(Errc::not_found)) return root;
+  if (create || !root.failed_with(Errc::not_found)) return root;
   return Error(
       Errc::not_found,
       "there is no state in " + state +

@@ -32,13 +32,14 @@ std::vector<std::string> lines_of(const Json& answer, const char* key) {
 
 std::string repair_text(const CommandLine& line, const Json& answer) {
   std::string text;
-  for (const std::string& finding : lines_of(answer, "findings")) text += "  " + finding + "\n";
+  for (const std::string& finding : lines_of(answer, "findings"))
+    text += "  " + shown(finding) + "\n";
   const std::vector<std::string> lost = lines_of(answer, "lost");
   const bool changed = answer.contains("repaired") && answer["repaired"] == true;
   std::string outcome = lost.empty() ? "sound, nothing to repair" : "opens as it is";
   if (changed) outcome = "repaired";
   text += "appliance " + line.subject + ": " + outcome + "\n";
-  for (const std::string& part : lost) text += "  lost: " + part + "\n";
+  for (const std::string& part : lost) text += "  lost: " + shown(part) + "\n";
   return text;
 }
 
@@ -89,7 +90,7 @@ int run_check(const CommandLine& line) {
     if (line.json) continue;
     print("appliance " + name + ": " +
           (findings.empty() ? "sound" : std::to_string(findings.size()) + " findings") + "\n");
-    for (const std::string& finding : findings) print("  " + finding + "\n");
+    for (const std::string& finding : findings) print("  " + shown(finding) + "\n");
   }
   if (line.json) print(proxy::json_pretty(Json{{"appliances", all}}) + "\n");
   if (names->empty() && !line.json) print("no appliances to check\n");

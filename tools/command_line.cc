@@ -23,6 +23,11 @@ struct Parse {
   std::map<std::string, bool> flags;
 };
 
+// A variable that is not set must not mean the default place.
+std::string not_empty(const std::string& given) {
+  return given.empty() ? "the name of a directory is expected" : "";
+}
+
 CLI::App* add_command(CLI::App& parent, Parse& parse, Command command, const std::string& name,
                       const std::string& help, const std::string& examples) {
   CLI::App* app = parent.add_subcommand(name, help);
@@ -35,7 +40,8 @@ CLI::App* add_command(CLI::App& parent, Parse& parse, Command command, const std
   app->add_option("--state", parse.line.state,
                   "Directory that holds all state (default: /var/lib/rowan for root, else "
                   "$XDG_STATE_HOME/rowan or ~/.local/state/rowan)")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(not_empty);
   if (command != Command::serve) app->add_flag("--json", parse.line.json, "Print JSON");
   return app;
 }
@@ -318,7 +324,9 @@ std::variant<CommandLine, Finished> parse_command_line(int argc, const char* con
   root.footer(overview);
   root.require_subcommand(1);
   root.set_version_flag("--version", ROWAN_VERSION);
-  root.add_option("--state", parse.line.state, "Directory that holds all state")->type_name("DIR");
+  root.add_option("--state", parse.line.state, "Directory that holds all state")
+      ->type_name("DIR")
+      ->check(not_empty);
   root.add_flag("--json", parse.line.json, "Print JSON");
   add_serve(root, parse);
   add_image_commands(root, parse);

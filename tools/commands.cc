@@ -159,6 +159,21 @@ int finish_status(const CommandLine& line, const Json& answer) {
 
 }  // namespace
 
+std::string shown(const std::string& text) {
+  std::string result;
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) {
+      result += c;
+      continue;
+    }
+    char escape[8];
+    std::snprintf(escape, sizeof escape, "\\%03o", byte);
+    result += escape;
+  }
+  return result;
+}
+
 Result<void> check_whole_appliance(const CommandLine& line) {
   Result<proxy::StateName> state = proxy::parse_state_name(line.subject);
   if (!state || state->checkpoint.empty()) return proxy::check_name("appliance", line.subject);
@@ -196,8 +211,8 @@ Result<std::string> state_of(const CommandLine& line) {
 }
 
 int report(const CommandLine& line, const Error& error) {
-  std::string text = "rowan: " + line.name + ": " +
-                     (error.detail.empty() ? to_string(error) : error.detail) + "\n";
+  const std::string why = error.detail.empty() ? to_string(error) : error.detail;
+  const std::string text = "rowan: " + line.name + ": " + shown(why) + "\n";
   std::fwrite(text.data(), 1, text.size(), stderr);
   return error.code == Errc::usage ? 2 : 1;
 }

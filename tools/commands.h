@@ -23,6 +23,8 @@ int run_states_command(const CommandLine& line);
 // shown as "?", or counts as 0.
 std::string member(const proxy::Json& object, const char* key);
 std::uint64_t number(const proxy::Json& object, const char* key);
+// One line, whatever names clients have chosen: control characters as C writes them.
+std::string shown(const std::string& text);
 // To standard output.
 void print(std::string_view text);
 

@@ -42,22 +42,6 @@ HttpRequest get(const std::string& state, const std::string& action, const std::
   return {"GET", "/v1/appliances/" + state + "/" + action + "?path=" + encoded(path) + more, ""};
 }
 
-// One name, one line: control characters as C writes them.
-std::string shown(const std::string& text) {
-  std::string result;
-  for (char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      result += c;
-      continue;
-    }
-    char escape[8];
-    std::snprintf(escape, sizeof escape, "\\%03o", byte);
-    result += escape;
-  }
-  return result;
-}
-
 std::string count_of(std::uint64_t count, const std::string& one, const std::string& many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
 }

@@ -156,7 +156,9 @@ Result<void> abort_receive(const CommandLine& line) {
   AdminSession session(line);
   auto aborted = session.ask_text(HttpRequest{"DELETE", "/v1/receives/" + line.subject, ""});
   if (!aborted) return std::move(aborted).error();
-  print("what was received of " + line.subject + " is dropped\n");
+  if (line.json) print(*aborted);
+  else
+    print("what was received of " + line.subject + " is dropped\n");
   return {};
 }
 
@@ -188,7 +190,8 @@ Result<void> receive(const CommandLine& line) {
   else
     print("appliance " + line.subject + " is as " + text_of(*answer, "checkpoint") +
           "; mount it as HOST:/" + line.subject + "\n");
-  if (const std::string aside = text_of(*answer, "put_aside"); !aside.empty())
+  const std::string aside = text_of(*answer, "put_aside");
+  if (!aside.empty() && !line.json)
     print("what it held until now is kept as " + line.subject + "@" + aside + "\n");
   std::fprintf(stderr, "rowan: receive: %s\n", stream->summary().c_str());
   return {};

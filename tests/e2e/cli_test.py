@@ -455,6 +455,49 @@ class Progress(Case):
         self.assertEqual(daemon.heard.count(self.WORK), 3)
 
 
+    def test_a_daemon_that_dies_before_it_answers_is_not_called_a_refusal(self):
+        os.makedirs(self.state, mode=0o700)
+        with socket.socket(socket.AF_UNIX) as dying:
+            dying.bind(os.path.join(self.state, "rowan.sock"))
+            dying.listen()
+
+            def hear_and_die():
+                client, _ = dying.accept()
+                client.recv(65536)
+                client.close()
+
+            thread = threading.Thread(target=hear_and_die)
+            thread.start()
+            self.fails(1, "list", says="went away before it answered")
+            thread.join(PATIENCE)
+
+
+class OddBytes(Case):
+    """What clients and operators write cannot drive a terminal."""
+
+    def test_messages_show_control_characters(self):
+        self.ok("create", "vm1", self.image)
+        err = self.fails(1, "cat", "vm1", "/\x1b[2J\n")
+        self.assertIn("'/\\033[2J\\012' in vm1", err)
+        self.fails(2, "show", "\x1b[2J", says="'\\033[2J' cannot name")
+        daemon = StandIn(self.state, {
+            "POST /v1/appliances/vm1/check?background=true": [{"work": 5}],
+            "GET /v1/work/5?wait=true": [{"done": True, "findings": ["/\x1b[2J: damaged"]}]})
+        status, out, _ = self.run_rowan("check", "vm1")
+        daemon.close()
+        self.assertEqual((status, out), (1, "appliance vm1: 1 findings\n  /\\033[2J: damaged\n"))
+
+    def test_json_is_json_only(self):
+        daemon = StandIn(self.state, {"DELETE /v1/receives/vm1": [{"aborted": "vm1"}]})
+        self.assertEqual(self.json("receive", "vm1", "--abort"), {"aborted": "vm1"})
+        daemon.close()
+
+    def test_an_empty_state_is_not_the_default_place(self):
+        status, _, err = self.run_rowan("list", "--state", "", state=False)
+        self.assertEqual(status, 2)
+        self.assertIn("--state", err)
+
+
 class Doctor(Case):
     def test_a_healthy_appliance(self):
         daemon = self.serve()
