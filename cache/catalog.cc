@@ -36,9 +36,6 @@ std::optional<std::string> describe_drift(const ImageAttributes& known,
   if (known.kind != seen.kind) {
     return became("kind", static_cast<int>(known.kind), static_cast<int>(seen.kind));
   }
-  if (known.source_fileid != seen.source_fileid) {
-    return became("fileid", known.source_fileid, seen.source_fileid);
-  }
   if (known.size != seen.size) return became("size", known.size, seen.size);
   if (known.mtime.seconds != seen.mtime.seconds) {
     return became("mtime", known.mtime.seconds, seen.mtime.seconds);

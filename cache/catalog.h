@@ -29,7 +29,7 @@ struct ImageAttributes {
   std::uint64_t size = 0, used = 0;
   std::uint32_t rdev_major = 0, rdev_minor = 0;
   WallTime atime, mtime, ctime;
-  std::uint64_t source_fileid = 0;   // the source's own; joins hard links, detects replaced files
+  std::uint64_t source_fileid = 0;   // the source's own; joins hard links, tells replaced files
   friend bool operator==(const ImageAttributes&, const ImageAttributes&) = default;
 };
 
@@ -67,9 +67,10 @@ struct Contradiction {
   std::string what;                  // for the log: "size 10 became 12", "was absent before"
 };
 
-// Differences that mean other content: kind, size, mtime, or the source's number of the object. A
-// ctime that moves alone does not (a link was added, a mode was set and set back), nor do atime,
-// nlink and owners: what was seen first of them stays. Nothing: the same.
+// Differences that mean other content: kind, size or mtime. A ctime that moves alone does not (a
+// link was added, a mode was set and set back), nor do atime, nlink and owners: what was seen first
+// of them stays. Another number (the tree was copied to another disk) is for the caller to judge by
+// the content. Nothing: the same.
 std::optional<std::string> describe_drift(const ImageAttributes& known,
                                           const ImageAttributes& seen);
 
@@ -122,7 +123,9 @@ class Catalog {
                                   const std::vector<SourceEntry>& entries, std::string cursor,
                                   bool last) = 0;
   virtual Result<Ticket> add_target(VersionId version, ObjectId symlink, std::string target) = 0;
-  virtual Result<Ticket> set_handle(VersionId version, ObjectId id, std::string source_handle) = 0;
+  // Where the source has the object now; a name of it that is told later is joined by the number.
+  virtual Result<Ticket> set_handle(VersionId version, ObjectId id, std::string source_handle,
+                                    std::uint64_t source_fileid) = 0;
   virtual Result<Ticket> set_drifted(VersionId version, ObjectId id) = 0;
   // The first `limit` objects that set_drifted() was called for, in no order of note.
   virtual Result<std::vector<ObjectId>> drifted(VersionId version, std::size_t limit) = 0;

@@ -29,8 +29,8 @@ Result<void> check_entry(const SourceEntry& entry) {
   return Error(Errc::invalid, "the source's handle of " + entry.name + " is too long");
 }
 
-bool has_links(const SourceEntry& entry) {
-  return entry.attributes.kind == FileKind::regular && entry.attributes.nlink > 1;
+bool has_links(const ImageAttributes& attributes) {
+  return attributes.kind == FileKind::regular && attributes.nlink > 1;
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ Result<void> CatalogImpl::put_new(Adding& adding, ObjectId id, const SourceEntry
   object.attributes = entry.attributes;
   object.source_handle = entry.source_handle;
   adding.draft.put(catalog::attributes_key(adding.version, id), catalog::encode_attributes(object));
-  if (has_links(entry)) {
+  if (has_links(entry.attributes)) {
     adding.draft.put(catalog::link_key(adding.version, entry.attributes.source_fileid),
                      catalog::encode_id(id));
   }
@@ -67,13 +67,18 @@ Result<void> CatalogImpl::put_new(Adding& adding, ObjectId id, const SourceEntry
 
 // The id of a new name: of the object it is another link of, or one of its own.
 Result<ObjectId> CatalogImpl::intern(Adding& adding, ObjectId directory, const SourceEntry& entry) {
-  if (!has_links(entry)) return intern_path(adding, directory, entry);
+  if (!has_links(entry.attributes)) return intern_path(adding, directory, entry);
   TRY(std::optional<std::string> linked,
       adding.draft.get(catalog::link_key(adding.version, entry.attributes.source_fileid)));
   if (!linked) return intern_link(adding, directory, entry);
   auto id = catalog::decode_id(*linked);
   if (!id) return Error(Errc::corrupt, "catalogue: a link of " + entry.name + " is damaged");
-  TRY_VOID(compare(adding, directory, *id, entry));
+  TRY(std::optional<ImageObject> object, attributes(adding.draft, adding.version, *id));
+  if (object && describe_drift(object->attributes, entry.attributes)) {
+    // Changed since, or another file that has the number now: in no case is it what is known.
+    TRY_VOID(compare(adding, directory, *id, entry));
+    return intern_path(adding, directory, entry);
+  }
   // So that the other versions give the same path the same id, whichever name they see first.
   std::string alias = catalog::alias_key(catalog::natural_id(directory, entry.name, 0));
   TRY(std::optional<std::string> known, adding.draft.get(alias));
@@ -290,29 +295,44 @@ Result<Ticket> CatalogImpl::add_target(VersionId version, ObjectId symlink, std:
   return finish(adding, no_object);
 }
 
-// Sets the handle, or without one the mark of drift.
-Result<Ticket> CatalogImpl::change_object(VersionId version, ObjectId id,
-                                          const std::optional<std::string>& handle) {
+// Another disk numbers anew, and may give one file the number that another one had.
+Result<void> CatalogImpl::move_link(Adding& adding, ObjectId id, std::uint64_t from,
+                                    std::uint64_t to) {
+  std::string old = catalog::link_key(adding.version, from);
+  TRY(std::optional<std::string> linked, adding.draft.get(old));
+  if (linked && *linked == catalog::encode_id(id)) adding.draft.erase(std::move(old));
+  adding.draft.put(catalog::link_key(adding.version, to), catalog::encode_id(id));
+  return {};
+}
+
+Result<Ticket> CatalogImpl::set_handle(VersionId version, ObjectId id, std::string source_handle,
+                                       std::uint64_t source_fileid) {
+  if (source_handle.size() > max_source_handle_bytes) {
+    return Error(Errc::invalid, "the source's handle is too long");
+  }
   Adding adding(*table_, version);
   TRY(std::optional<ImageObject> object, attributes(adding.draft, version, id));
   if (!object) return Errc::not_found;
-  if (handle ? object->source_handle == *handle : object->drifted) return finish(adding, no_object);
-  if (handle) object->source_handle = *handle;
-  else object->drifted = true;
-  if (!handle) adding.draft.put(catalog::drifted_key(version, id), "");
+  std::uint64_t& number = object->attributes.source_fileid;
+  if (object->source_handle == source_handle && number == source_fileid)
+    return finish(adding, no_object);
+  if (has_links(object->attributes) && number != source_fileid)
+    TRY_VOID(move_link(adding, id, number, source_fileid));
+  object->source_handle = std::move(source_handle);
+  number = source_fileid;
   adding.draft.put(catalog::attributes_key(version, id), catalog::encode_attributes(*object));
   return finish(adding, no_object);
 }
 
-Result<Ticket> CatalogImpl::set_handle(VersionId version, ObjectId id, std::string source_handle) {
-  if (source_handle.size() > max_source_handle_bytes) {
-    return Error(Errc::invalid, "the source's handle is too long");
-  }
-  return change_object(version, id, std::move(source_handle));
-}
-
 Result<Ticket> CatalogImpl::set_drifted(VersionId version, ObjectId id) {
-  return change_object(version, id, std::nullopt);
+  Adding adding(*table_, version);
+  TRY(std::optional<ImageObject> object, attributes(adding.draft, version, id));
+  if (!object) return Errc::not_found;
+  if (object->drifted) return finish(adding, no_object);
+  object->drifted = true;
+  adding.draft.put(catalog::drifted_key(version, id), "");
+  adding.draft.put(catalog::attributes_key(version, id), catalog::encode_attributes(*object));
+  return finish(adding, no_object);
 }
 
 Result<Ticket> CatalogImpl::remove_version(VersionId version) {

@@ -52,7 +52,8 @@ class CatalogImpl final : public Catalog {
                           const std::vector<SourceEntry>& entries, std::string cursor,
                           bool last) override;
   Result<Ticket> add_target(VersionId version, ObjectId symlink, std::string target) override;
-  Result<Ticket> set_handle(VersionId version, ObjectId id, std::string source_handle) override;
+  Result<Ticket> set_handle(VersionId version, ObjectId id, std::string source_handle,
+                            std::uint64_t source_fileid) override;
   Result<Ticket> set_drifted(VersionId version, ObjectId id) override;
   Result<std::vector<ObjectId>> drifted(VersionId version, std::size_t limit) override;
   std::vector<Contradiction> take_contradictions() override;
@@ -104,8 +105,7 @@ class CatalogImpl final : public Catalog {
                           const SourceEntry& entry);
   Result<bool> list_unlisted(Adding& adding, ObjectId directory, catalog::DirectoryState& state);
   Result<Ticket> finish(Adding& adding, ObjectId listed);
-  Result<Ticket> change_object(VersionId version, ObjectId id,
-                               const std::optional<std::string>& handle);
+  Result<void> move_link(Adding& adding, ObjectId id, std::uint64_t from, std::uint64_t to);
 
   std::unique_ptr<Table> table_;
   std::unordered_map<std::uint64_t, catalog::Counters> counters_;   // by version

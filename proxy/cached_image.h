@@ -5,11 +5,12 @@
 //             directories fit one; each further miss looks one name up and lets the next page come,
 //             up to a bound. A complete listing answers for every name.
 //   data      fetcher.h
-//   drift     an object that the source shows with another kind, number, size or mtime is marked
-//             for ever and reported: its cached blocks stay, nothing new of it is taken. In a
-//             marked directory only known names are served.
+//   drift     an object that the source shows with another kind, size or mtime is marked for ever
+//             and reported: its cached blocks stay, nothing new of it is taken. In a marked
+//             directory only known names are served.
 //   STALE     the path is walked again from the root, and the object must be the same that is
-//             known.
+//             known. Under another number (the tree was copied to another disk) it is, if some of
+//             what is cached of it is there as well.
 #pragma once
 
 #include <cstdint>
@@ -128,7 +129,15 @@ class CachedImage final : public Image {
   Result<Answer> noted(Result<Answer> answer);
   Task<Result<void>> recover(Directory id);
   Task<Result<void>> keep_handles(std::vector<cache::ImageObject> steps,
-                                  std::vector<cache::SourceEntry> found);
+                                  std::vector<cache::SourceEntry> found, SourceRef last);
+  Task<Result<void>> follow(cache::ObjectId id, const std::string& handle, std::uint64_t fileid);
+  Task<Result<std::optional<std::string>>> describe_change(cache::ObjectId id,
+                                                           cache::ImageAttributes known,
+                                                           const SourceRef& ref,
+                                                           cache::ImageAttributes seen);
+  Task<Result<bool>> shows_cached(cache::BlockKey unit, std::uint64_t size, const SourceRef& ref);
+  Task<Result<void>> expect_same(cache::ObjectId file, cache::ImageAttributes known,
+                                 cache::ImageAttributes seen);
   Task<void> mark_drifted(cache::ObjectId id, std::string what);
   Task<void> report_contradictions();
   Task<Result<cache::Ticket>> add(std::function<Result<cache::Ticket>()> step);

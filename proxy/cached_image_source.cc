@@ -1,6 +1,8 @@
 // Asking the source, and not trusting it: handles that went stale, objects that changed, answers
 // that make no sense.
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "proxy/cached_image.h"
 #include "rpc/base/log.h"
@@ -8,11 +10,15 @@
 namespace rowan::proxy {
 namespace {
 
+using cache::ImageAttributes;
 using cache::ImageObject;
 using cache::ObjectId;
 
 constexpr std::size_t max_drifted_paths = 16;
 constexpr int max_add_attempts = 100;
+// Of a file under another number: where cached units are looked for, and how many are compared.
+constexpr std::uint32_t max_units_looked_at = 65536;
+constexpr int max_units_compared = 4;
 
 }  // namespace
 
@@ -120,26 +126,79 @@ Task<Result<void>> CachedImage::recover(Directory id) {
     ref.handle = entry->source_handle;
     found.push_back(std::move(*entry));
   }
-  co_return co_await keep_handles(std::move(steps), std::move(found));
+  co_return co_await keep_handles(std::move(steps), std::move(found), std::move(ref));
 }
 
+// `last`: where the last of them, the object itself, was found.
 Task<Result<void>> CachedImage::keep_handles(std::vector<ImageObject> steps,
-                                             std::vector<cache::SourceEntry> found) {
+                                             std::vector<cache::SourceEntry> found,
+                                             SourceRef last) {
   bool same = true;
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    ObjectId id = steps[i].id;
-    auto drift = cache::describe_drift(steps[i].attributes, found[i].attributes);
-    if (drift) co_await mark_drifted(id, *drift);
-    same = !drift;   // of the last one: the object itself
-    if (drift && steps[i].attributes.kind != cache::FileKind::directory) continue;
-    auto step = [this, id, &handle = found[i].source_handle] {
-      return parts_.catalog.set_handle(version_, id, handle);
-    };
-    Result<cache::Ticket> added = co_await add(step);
-    if (!added) co_return std::move(added).error();
+    const ObjectId id = steps[i].id;
+    const bool is_directory = steps[i].attributes.kind == cache::FileKind::directory;
+    auto change = co_await describe_change(id, steps[i].attributes, last, found[i].attributes);
+    if (!change) co_return std::move(change).error();
+    same = !*change;   // of the last one: the object itself
+    if (!same) co_await mark_drifted(id, **change);
+    if (!same && !is_directory) continue;
+    Result<void> kept = co_await follow(id, found[i].source_handle,
+                                        found[i].attributes.source_fileid);
+    if (!kept) co_return kept;
   }
   if (!same) co_return Error(Errc::io, "the source shows another object under this name");
   co_return Result<void>();
+}
+
+// Remembers where the source has the object now.
+Task<Result<void>> CachedImage::follow(ObjectId id, const std::string& handle,
+                                       std::uint64_t fileid) {
+  auto step = [this, id, &handle, fileid] {
+    return parts_.catalog.set_handle(version_, id, handle, fileid);
+  };
+  Result<cache::Ticket> added = co_await add(step);
+  if (!added) co_return std::move(added).error();
+  if (Known* hot = objects_.find(id)) hot->attributes.source_fileid = fileid;
+  co_return Result<void>();
+}
+
+// Nothing: the same. A file's number alone tells nothing when all lies on another disk now, so a
+// file that has another one is compared with some of what is cached of it, wherever that is.
+Task<Result<std::optional<std::string>>> CachedImage::describe_change(ObjectId id,
+                                                                      ImageAttributes known,
+                                                                      const SourceRef& ref,
+                                                                      ImageAttributes seen) {
+  std::optional<std::string> change = cache::describe_drift(known, seen);
+  const bool is_file = known.kind == cache::FileKind::regular;
+  if (change || !is_file || known.source_fileid == seen.source_fileid) co_return change;
+  const std::uint64_t units = (known.size + cache::unit_size - 1) / cache::unit_size;
+  const auto end = static_cast<std::uint32_t>(std::min<std::uint64_t>(units, max_units_looked_at));
+  int compared = 0;
+  for (std::uint32_t index = 0; index < end && compared < max_units_compared; ++index) {
+    const cache::BlockKey unit{version_, id, index};
+    if (!parts_.blocks.contains(unit)) continue;
+    Result<bool> shown = co_await shows_cached(unit, known.size, ref);
+    if (!shown) co_return std::move(shown).error();
+    if (!*shown) change = "content became another in a file of the same size and mtime";
+    if (change) break;
+    ++compared;
+  }
+  co_return change;
+}
+
+Task<Result<bool>> CachedImage::shows_cached(cache::BlockKey unit, std::uint64_t size,
+                                             const SourceRef& ref) {
+  const std::uint64_t offset = std::uint64_t{unit.index} * cache::unit_size;
+  const auto count = std::min<std::uint64_t>(cache::unit_size, size - offset);
+  std::vector<std::byte> cached(count), shown(count);
+  auto question = [this, unit, &cached] { return parts_.blocks.read(unit, 0, cached); };
+  Result<void> had = co_await parts_.block_jobs.with_loads(question);
+  if (!had) co_return true;  // evicted, or damaged and dropped: nothing to compare
+  ++stats_.source_calls;
+  Result<SourceRead> read = co_await parts_.source.read(ref, offset, shown);
+  if (!read) co_return for_client(read.error());
+  if (read->count != count) co_return Error(Errc::io, "the source gave less than the file's size");
+  co_return cached == shown;
 }
 
 Task<void> CachedImage::mark_drifted(ObjectId id, std::string what) {
@@ -199,6 +258,25 @@ Task<void> CachedImage::report_contradictions() {
   }
 }
 
+// What came with data shows that it is the file's that is known.
+Task<Result<void>> CachedImage::expect_same(ObjectId file, ImageAttributes known,
+                                            ImageAttributes seen) {
+  std::optional<std::string> change = cache::describe_drift(known, seen);
+  // A server whose handles follow the name has another file under it, perhaps a copy.
+  const bool moved = !change && known.source_fileid != seen.source_fileid;
+  if (moved) {
+    Result<SourceRef> ref = co_await source_ref(file);
+    if (!ref) co_return std::move(ref).error();
+    auto found = co_await describe_change(file, known, *ref, seen);
+    if (!found) co_return std::move(found).error();
+    change = std::move(*found);
+    if (!change) co_return co_await follow(file, ref->handle, seen.source_fileid);
+  }
+  if (!change) co_return Result<void>();
+  co_await mark_drifted(file, *change);
+  co_return Error(Errc::io, "the source shows another content: " + *change);
+}
+
 // Exactly the bytes of the range, as the file is known to be: anything else is drift, or nonsense.
 Task<Result<void>> CachedImage::read_from_source(ObjectId file, std::uint64_t offset,
                                                  ByteSpan into) {
@@ -218,10 +296,8 @@ Task<Result<void>> CachedImage::read_from_source(ObjectId file, std::uint64_t of
     read->attributes = *now;
   }
   if (read->attributes) {
-    if (auto drift = cache::describe_drift(known->attributes, *read->attributes)) {
-      co_await mark_drifted(file, *drift);
-      co_return Error(Errc::io, "the source shows another content: " + *drift);
-    }
+    Result<void> same = co_await expect_same(file, known->attributes, *read->attributes);
+    if (!same) co_return same;
   }
   if (known->drifted) co_return Error(Errc::io, "the source does not show this file as it was");
   if (read->count == into.size()) co_return Result<void>();

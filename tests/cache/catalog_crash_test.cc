@@ -263,7 +263,8 @@ class World {
     }
     const std::string handle = "new handle " + std::to_string(random_() % 100);
     object.told.source_handle = handle;
-    tell(std::move(next), version, [&] { return catalog_->set_handle(version, id, handle); });
+    tell(std::move(next), version,
+         [&] { return catalog_->set_handle(version, id, handle, number); });
   }
 
   void tell_of_directory(CatalogModel next, VersionId version, FileNumber number, ObjectId id) {

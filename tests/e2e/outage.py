@@ -1,6 +1,7 @@
 """The image server hangs, goes and comes back; the proxy freezes and goes on."""
 
 import os
+import shutil
 import threading
 import time
 
@@ -19,7 +20,7 @@ MOUNT_FAULT = 10006  # MNT3ERR_SERVERFAULT: MOUNT has no "later"
 
 def run(story):
     tree = story.directory("tree")
-    for name in ("warm", "cold", "colder", "crowded", "stale"):
+    for name in ("warm", "cold", "colder", "crowded", "stale", "tampered"):
         with open(os.path.join(tree, name), "wb") as out:
             out.write(name.encode() * (SIZE // len(name)))
     os.mkdir(os.path.join(tree, "below"))
@@ -31,7 +32,7 @@ def run(story):
     rowan.command("create", "vm", "--image", "image")
     mount = Mount(rowan.url("vm"), timeout_s=120)
     story.equal("names come from the server", mount.names("/"),
-                ["below", "cold", "colder", "crowded", "stale", "warm"])
+                ["below", "cold", "colder", "crowded", "stale", "tampered", "warm"])
     for name in ("cold", "colder", "crowded"):
         mount.stat(f"/{name}")
     warm = mount.read("/warm")
@@ -80,6 +81,7 @@ def run(story):
     from_the_start(story, origin, tree, rowan)
 
     handles_gone(story, origin, tree, rowan)
+    other_disk(story, origin, tree, rowan)
     frozen_proxy(story, rowan, mount, warm)
     mount.close()
     rowan.stop()
@@ -114,6 +116,55 @@ def handles_gone(story, origin, tree, rowan):
     story.equal("that is no drift", [path for image in rowan.json("status")["images"]
                                      for version in image["versions"]
                                      for path in version["drifted"]], [])
+
+
+def other_disk(story, origin, tree, rowan):
+    """The tree was restored: the same files under other numbers; one has another content."""
+    def number(name):
+        return os.stat(os.path.join(tree, name)).st_ino
+
+    before = number("stale")
+    whole = (b"tampered" * SIZE)[:SIZE]
+    with Wire(rowan.port, timeout_s=60) as client:
+        root = client.mount("/vm")[1]
+        file, kept = client.lookup(root, b"stale")[1], client.lookup(root, b"tampered")[1]
+        story.equal("a part of another file is read", client.read(kept, 0, 1000),
+                    (wire.OK, whole[:1000]))
+        origin.stop()
+        replace_by_copy(tree)
+        with open(os.path.join(tree, "tampered"), "r+b") as out:
+            times = os.fstat(out.fileno())
+            out.write(b"TAMPERED")
+            os.utime(out.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))
+        origin.start()
+        story.check("after a restore the files have other numbers", number("stale") != before)
+
+        def answer(of, offset):
+            reply = client.read(of, offset, 1000)
+            return reply[0] != wire.JUKEBOX and reply
+
+        quarter = SIZE // 4
+        story.equal("a file that is the same goes on",
+                    wait_until(lambda: answer(file, quarter), 60, "an answer"),
+                    (wire.OK, (b"stale" * SIZE)[quarter:quarter + 1000]))
+        story.equal("one whose cached content the server shows otherwise is refused",
+                    wait_until(lambda: answer(kept, quarter * 3), 60, "an answer")[0], wire.IO)
+        story.equal("what is cached of it stays", client.read(kept, 0, 1000),
+                    (wire.OK, whole[:1000]))
+    story.equal("and it alone is drift", [path for image in rowan.json("status")["images"]
+                                          for version in image["versions"]
+                                          for path in version["drifted"]], ["/tampered"])
+
+
+def replace_by_copy(tree):
+    """Each file by one of the same name, attributes and content; the directory stays."""
+    times = os.stat(tree)
+    for folder, _, names in os.walk(tree):
+        for name in names:
+            path = os.path.join(folder, name)
+            shutil.copy2(path, path + ".copy")
+            os.rename(path + ".copy", path)
+    os.utime(tree, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def frozen_proxy(story, rowan, mount, warm):

@@ -311,6 +311,54 @@ TEST_CASE("a stale handle that leads to another file is drift, not that file") {
   REQUIRE(bench.source().counts.read == 0);
 }
 
+TEST_CASE("an image that lies on another disk now is the same image") {
+  ImageBenchOptions options;
+  options.image.learned_entries = 0;   // names one by one
+  ImageBench bench(std::move(options));
+  ObjectId cc = bench.find("usr/bin/cc");
+  REQUIRE(*bench.read(cc, 0, 100) == ImageBench::content(4, 0, 100));
+  ObjectId passwd = bench.find("etc/passwd");
+  for (int life = 0; life < 2; ++life) {
+    bench.source().move_to_other_disk();
+    REQUIRE(*bench.read(cc, 300'000, 1000) == ImageBench::content(4, 300'000, 1000));
+    REQUIRE(*bench.read(passwd, 0, 1234) == ImageBench::content(1, 0, 1234));
+    REQUIRE(names_of(bench, bench.find("many"), 50).size() == 300);
+    REQUIRE(bench.find("usr/bin/gcc") == cc);
+    bench.crash();
+    REQUIRE(*bench.read(cc, 600'000, 1000) == ImageBench::content(4, 600'000, 1000));
+  }
+  REQUIRE(bench.image().stats().drifted == 0);
+}
+
+TEST_CASE("another content under another number is drift, whatever size and mtime say") {
+  for (bool stale : {true, false}) {
+    ImageBench bench;
+    ObjectId cc = bench.find("usr/bin/cc");
+    REQUIRE(*bench.read(cc, 0, 16384) == ImageBench::content(4, 0, 16384));
+    const cache::ImageAttributes before = bench.source().attributes_of("usr/bin/cc");
+    bench.source().replace_file("usr/bin/cc", 99, before.size, false);
+    bench.source().attributes_of("usr/bin/cc").mtime = before.mtime;
+    if (stale) bench.source().forget_handles();
+    else bench.source().follow_names();
+    REQUIRE(bench.read(cc, 500'000, 10).failed_with(Errc::io));
+    REQUIRE(bench.image().stats().drifted_paths == std::vector<std::string>{"/usr/bin/cc"});
+    REQUIRE(*bench.read(cc, 0, 16384) == ImageBench::content(4, 0, 16384));
+  }
+}
+
+TEST_CASE("a true copy under another number goes on, also behind handles that follow names") {
+  ImageBench bench;
+  ObjectId cc = bench.find("usr/bin/cc");
+  REQUIRE(*bench.read(cc, 0, 16384) == ImageBench::content(4, 0, 16384));
+  const cache::ImageAttributes before = bench.source().attributes_of("usr/bin/cc");
+  bench.source().replace_file("usr/bin/cc", 4, before.size, false);
+  bench.source().attributes_of("usr/bin/cc").mtime = before.mtime;
+  bench.source().follow_names();
+  REQUIRE(*bench.read(cc, 500'000, 10) == ImageBench::content(4, 500'000, 10));
+  REQUIRE(*bench.read(cc, 700'000, 10) == ImageBench::content(4, 700'000, 10));
+  REQUIRE(bench.image().stats().drifted == 0);
+}
+
 TEST_CASE("a name that shows another object later is reported, and the first stays") {
   ImageBenchOptions options;
   options.image.learned_entries = 0;   // names one by one
@@ -376,6 +424,7 @@ TEST_CASE(
         if (listing && entry.path == "many") REQUIRE(listing->entries.size() == 300);
       }
       if (random() % 12 == 0) bench.source().forget_handles();
+      if (random() % 20 == 0) bench.source().move_to_other_disk();
       if (random() % 40 == 0) bench.restart();
       if (random() % 40 == 0) bench.crash();
     }

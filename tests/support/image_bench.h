@@ -44,10 +44,10 @@ class ImageBench {
   cache::CatalogImpl& catalog() { return *catalog_; }
   MemoryDisk& table_disk() { return table_disk_; }
 
-  // A clean end and a new start. `tree`: what the source shows from then on.
+  // A clean end and a new start; the source goes on.
   void restart() {
     close();
-    source_holder_ = make_source();
+    next_source();
     open();
   }
   // The machine forgets what was not durable.
@@ -55,7 +55,7 @@ class ImageBench {
     MemoryDisk kept = table_disk_;
     close();
     table_disk_ = kept;
-    source_holder_ = make_source();
+    next_source();
     open();
   }
 
@@ -102,6 +102,11 @@ class ImageBench {
   }
 
  private:
+  void next_source() {
+    auto next = make_source();
+    next->go_on_as(*source_holder_);
+    source_holder_ = std::move(next);
+  }
   std::unique_ptr<ScriptedSource> make_source() {
     return std::make_unique<ScriptedSource>(loop_, options_.tree, options_.seed + 1);
   }

@@ -56,6 +56,14 @@ void ScriptedSource::add(const TreeEntry& from) {
   nodes_[from.path] = node;
 }
 
+void ScriptedSource::go_on_as(const ScriptedSource& other) {
+  nodes_ = other.nodes_;
+  by_fileid_ = other.by_fileid_;
+  replaced_ = other.replaced_;
+  next_fileid_ = other.next_fileid_;
+  handle_life_ = other.handle_life_;
+}
+
 void ScriptedSource::replace_file(const std::string& path, std::uint64_t seed, std::uint64_t size,
                                   bool same_fileid) {
   Node& node = nodes_.at(path);
@@ -63,9 +71,23 @@ void ScriptedSource::replace_file(const std::string& path, std::uint64_t seed, s
   node.attributes.size = size;
   node.attributes.mtime.seconds += 100;
   if (same_fileid) return;
+  replaced_[node.attributes.source_fileid] = path;
   by_fileid_.erase(node.attributes.source_fileid);
   node.attributes.source_fileid = next_fileid_++;
   by_fileid_[node.attributes.source_fileid] = path;
+}
+
+void ScriptedSource::move_to_other_disk() {
+  const std::uint64_t count = next_fileid_;
+  std::map<std::uint64_t, std::string> moved;
+  for (auto& [path, node] : nodes_) {
+    std::uint64_t& number = node.attributes.source_fileid;
+    const std::string first = by_fileid_.at(number);
+    number = count - number;
+    moved[number] = first;
+  }
+  by_fileid_ = std::move(moved);
+  forget_handles();
 }
 
 void ScriptedSource::remove(const std::string& path) {

@@ -58,6 +58,8 @@ class ScriptedSource final : public proxy::Source {
   SourceCounts counts;
   std::vector<std::string> looked_up;    // paths
 
+  // What it serves and the handles it gave are the other's: a server outlives its clients.
+  void go_on_as(const ScriptedSource& other);
   // All handles given so far become stale.
   void forget_handles() { ++handle_life_; }
   cache::ImageAttributes& attributes_of(const std::string& path) {
@@ -67,6 +69,10 @@ class ScriptedSource final : public proxy::Source {
   void replace_file(const std::string& path, std::uint64_t seed, std::uint64_t size,
                     bool same_fileid);
   void remove(const std::string& path);
+  // Handles of files that were replaced lead to what has their name now, as user-space servers do.
+  void follow_names() { by_fileid_.insert(replaced_.begin(), replaced_.end()); }
+  // All as it was, on another disk: each object has another number, perhaps one that another had.
+  void move_to_other_disk();
   void add(const TreeEntry& entry);
   std::size_t in_flight() const { return in_flight_; }
 
@@ -87,6 +93,7 @@ class ScriptedSource final : public proxy::Source {
   std::mt19937_64 random_;
   std::map<std::string, Node> nodes_;              // by path
   std::map<std::uint64_t, std::string> by_fileid_; // paths
+  std::map<std::uint64_t, std::string> replaced_;   // numbers that are no more
   std::uint64_t next_fileid_ = 2;
   std::uint64_t handle_life_ = 1;
   std::size_t in_flight_ = 0;
