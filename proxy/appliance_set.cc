@@ -141,7 +141,7 @@ Task<Result<void>> ApplianceSet::open_store(Entry& entry, Image& image) {
     added = std::move(store).error();
   }
   if (added) {
-    views_.know(record, *entry.version, history_of((*pool)->family(), record));
+    views_.know(record, *entry.version, history_of(**pool, record));
     co_return added;
   }
   Result<void> released = co_await pools_.release(record.pool);
@@ -262,10 +262,11 @@ void ApplianceSet::checkpoints_changed(const ApplianceRecord& record, const Hist
   views_.know(entry->record, *entry->version, history);
 }
 
-std::vector<ApplianceRecord> ApplianceSet::served() const {
-  std::vector<ApplianceRecord> found;
+std::vector<const ApplianceRecord*> ApplianceSet::scheduled() const {
+  std::vector<const ApplianceRecord*> found;
   for (const auto& [name, entry] : entries_) {
-    if (entry.state == State::open) found.push_back(entry.record);
+    const bool wanted = entry.record.schedule.every != Duration::zero();
+    if (wanted && entry.state == State::open) found.push_back(&entry.record);
   }
   return found;
 }

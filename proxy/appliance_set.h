@@ -72,7 +72,8 @@ class ApplianceSet {
   void update(const ApplianceRecord& record);
   // Its checkpoints are others now.
   void checkpoints_changed(const ApplianceRecord& record, const History& history);
-  std::vector<ApplianceRecord> served() const;
+  // Those that are served and make checkpoints by themselves. Until the next change.
+  std::vector<const ApplianceRecord*> scheduled() const;
   // All that are known and have their store in the pool.
   std::vector<ApplianceRecord> users(PoolId pool) const;
 

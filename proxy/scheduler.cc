@@ -13,6 +13,10 @@ namespace {
 constexpr Duration look_again = std::chrono::seconds(1);
 constexpr std::int64_t retry_seconds = 60;
 
+std::int64_t seconds_of(const Schedule& schedule) {
+  return schedule.every / std::chrono::seconds(1);
+}
+
 std::vector<const Checkpoint*> scheduled(const History& history) {
   std::vector<const Checkpoint*> found;
   for (const Checkpoint& checkpoint : history.checkpoints) {
@@ -23,10 +27,29 @@ std::vector<const Checkpoint*> scheduled(const History& history) {
 
 }  // namespace
 
+const ApplianceRecord* Agenda::next(std::span<const ApplianceRecord* const> scheduled,
+                                    std::int64_t now) {
+  if (due_.size() > scheduled.size()) {
+    std::map<cache::ApplianceId, std::int64_t> kept;
+    for (const ApplianceRecord* record : scheduled) {
+      if (auto node = due_.extract(record->id)) kept.insert(std::move(node));
+    }
+    due_ = std::move(kept);
+  }
+  for (const ApplianceRecord* record : scheduled) {
+    auto known = due_.find(record->id);
+    // Never further off than one interval, whatever was done to the clock or the schedule.
+    const bool waits = known != due_.end() && known->second > now &&
+                       known->second <= now + std::max(seconds_of(record->schedule), retry_seconds);
+    if (!waits) return record;
+  }
+  return nullptr;
+}
+
 std::int64_t next_due(const Schedule& schedule, std::optional<std::int64_t> last,
                       std::int64_t now) {
   if (!last) return now;
-  return std::max(now, std::min(*last, now) + schedule.every / std::chrono::seconds(1));
+  return std::max(now, std::min(*last, now) + seconds_of(schedule));
 }
 
 std::vector<std::string> superseded(const Schedule& schedule, const History& history) {
@@ -53,32 +76,28 @@ Task<void> Scheduler::stop() {
   co_await tasks_.idle();
 }
 
-// One appliance at a time: checkpoints are cheap, and nobody waits for these.
 void Scheduler::look() {
   start();
-  if (busy_) return;
-  const std::int64_t now = loop_.clock().wall().seconds;
-  for (ApplianceRecord& record : records_()) {
-    if (record.schedule.every == Duration::zero()) {
-      due_.erase(record.id);
-      continue;
-    }
-    const std::int64_t every = record.schedule.every / std::chrono::seconds(1);
-    auto known = due_.find(record.id);
-    // Never further off than one interval, whatever was done to the clock or the schedule.
-    if (known != due_.end() && known->second > now && known->second <= now + every) continue;
-    busy_ = true;
-    tasks_.start(serve(std::move(record)));
-    return;
-  }
+  if (!busy_) tasks_.start(serve_all());
 }
 
-Task<void> Scheduler::serve(ApplianceRecord record) {
-  Result<void> done = co_await make_and_thin(record);
-  if (!done) {
-    due_[record.id] = loop_.clock().wall().seconds + retry_seconds;
+// A copy: the appliance may be removed while it is served.
+std::optional<ApplianceRecord> Scheduler::next() {
+  if (stopping_) return std::nullopt;
+  const std::vector<const ApplianceRecord*> scheduled = records_();
+  const ApplianceRecord* found = agenda_.next(scheduled, loop_.clock().wall().seconds);
+  return found != nullptr ? std::optional(*found) : std::nullopt;
+}
+
+// One appliance at a time: checkpoints are cheap, and nobody waits for these.
+Task<void> Scheduler::serve_all() {
+  busy_ = true;
+  while (const std::optional<ApplianceRecord> record = next()) {
+    Result<void> done = co_await make_and_thin(*record);
+    if (done) continue;
+    agenda_.set(record->id, loop_.clock().wall().seconds + retry_seconds);
     log(Level::error, "schedule.failed",
-        {{"appliance", record.name}, {"why", to_string(done.error())}});
+        {{"appliance", record->name}, {"why", to_string(done.error())}});
   }
   busy_ = false;
 }
@@ -89,13 +108,14 @@ Task<Result<void>> Scheduler::make_and_thin(const ApplianceRecord& record) {
   const std::int64_t now = loop_.clock().wall().seconds;
   std::optional<std::int64_t> last;
   if (const auto made = scheduled(*history); !made.empty()) last = made.front()->label.created;
-  due_[record.id] = next_due(record.schedule, last, now);
-  if (due_[record.id] > now) co_return Result<void>();
+  const std::int64_t due = next_due(record.schedule, last, now);
+  agenda_.set(record.id, due);
+  if (due > now) co_return Result<void>();
   Versions::NewCheckpoint wanted;
   wanted.reason = CheckpointReason::schedule;
   Result<Checkpoint> made = co_await versions_.checkpoint(record, wanted);
   if (!made) co_return std::move(made).error();
-  due_[record.id] = now + record.schedule.every / std::chrono::seconds(1);
+  agenda_.set(record.id, now + seconds_of(record.schedule));
   if (record.schedule.keep.empty()) co_return Result<void>();
   history->checkpoints.insert(history->checkpoints.begin(), *made);
   for (const std::string& name : superseded(record.schedule, *history)) {

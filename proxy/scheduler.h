@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,10 +21,24 @@ std::int64_t next_due(const Schedule& schedule, std::optional<std::int64_t> last
 // Of an appliance's checkpoints those that the schedule made and its rule keeps no longer.
 std::vector<std::string> superseded(const Schedule& schedule, const History& history);
 
+// When each appliance is to be looked at again. In memory only: after a start all are looked at
+// once.
+class Agenda {
+ public:
+  // The first of these that is to be looked at now; null: none. The others are forgotten.
+  const ApplianceRecord* next(std::span<const ApplianceRecord* const> scheduled, std::int64_t now);
+  void set(cache::ApplianceId id, std::int64_t when) { due_[id] = when; }
+  std::size_t size() const { return due_.size(); }
+
+ private:
+  std::map<cache::ApplianceId, std::int64_t> due_;  // seconds since 1970
+};
+
 class Scheduler {
  public:
-  // All outlive it. `records` gives the appliances that are served now.
-  using Records = std::function<std::vector<ApplianceRecord>()>;
+  // All outlive it. `records` gives the appliances that are served now and have a schedule; they
+  // are not kept.
+  using Records = std::function<std::vector<const ApplianceRecord*>()>;
   Scheduler(Loop& loop, Versions& versions, Records records)
       : loop_(loop), versions_(versions), records_(std::move(records)) {}
 
@@ -32,15 +48,14 @@ class Scheduler {
 
  private:
   void look();
-  Task<void> serve(ApplianceRecord record);
+  std::optional<ApplianceRecord> next();
+  Task<void> serve_all();
   Task<Result<void>> make_and_thin(const ApplianceRecord& record);
 
   Loop& loop_;
   Versions& versions_;
   Records records_;
-  // By appliance, since the process started: when to look again, so that nothing is opened to find
-  // out that nothing is due.
-  std::map<cache::ApplianceId, std::int64_t> due_;
+  Agenda agenda_;
   Loop::TimerId timer_ = 0;
   bool stopping_ = false, busy_ = false;
   TaskGroup tasks_;
