@@ -178,7 +178,7 @@ class DiffWork final : public LongWork {
       if (!made) co_return std::move(made).error();
       end.state = end.temporary = *made;
     } else {
-      const History history = history_of(pool.family(), wanted.record);
+      const History history = history_of(pool, wanted.record);
       CO_TRY(const Checkpoint found, find_checkpoint(history, wanted.record, wanted.checkpoint));
       end.state = found.state;
       version = found.label.version;

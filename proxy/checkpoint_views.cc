@@ -53,8 +53,10 @@ void CheckpointViews::know(const ApplianceRecord& record, const ImageVersion& ve
     views_[id] = std::move(view);
   }
   std::vector<Shared> gone;
-  for (const auto& [id, view] : views_) {
-    if (view->record.id == record.id && !present.contains(id)) gone.push_back(view);
+  const std::string prefix = record.name + "@";
+  for (auto it = by_name_.lower_bound(prefix);
+       it != by_name_.end() && it->first.starts_with(prefix); ++it) {
+    if (!present.contains(it->second->id)) gone.push_back(it->second);
   }
   for (const Shared& view : gone) tasks_.start(take_away(view));
 }

@@ -13,6 +13,7 @@
 #include "cache/store_family.h"
 #include "proxy/appliance.h"
 #include "proxy/job_runner.h"
+#include "proxy/label_cache.h"
 #include "proxy/records.h"
 #include "proxy/turn.h"
 #include "rpc/base/loop.h"
@@ -33,6 +34,7 @@ class Pool {
   cache::StoreFamily& family() { return *family_; }
   cache::Directory& directory() { return *directory_; }
   StoreJobs& jobs() { return jobs_; }
+  LabelCache& labels() { return labels_; }
   // The store of a state; errors as StoreFamily::store(), but for needs_load.
   Task<Result<std::unique_ptr<cache::Store>>> store(cache::StateId state);
   // Errors as pin_state().
@@ -50,6 +52,7 @@ class Pool {
   std::unique_ptr<cache::Directory> directory_;
   std::unique_ptr<cache::StoreFamily> family_;
   StoreJobs jobs_;
+  LabelCache labels_;
 };
 
 class PoolSet {

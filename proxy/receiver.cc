@@ -116,7 +116,7 @@ Task<Result<ReceiveRecord>> Receiver::begin_increment(const Wish& wish,
                                                       const ApplianceRecord& known) {
   Result<Pool*> pool = co_await pools_.pool(known);
   if (!pool) co_return std::move(pool).error();
-  const History history = history_of((*pool)->family(), known);
+  const History history = history_of(**pool, known);
   const auto base = checkpoint_of_guid(history, wish.header.base);
   if (!base) co_return base_missing(wish.header, wish.name);
   if (checkpoint_of_guid(history, wish.header.checkpoint.guid)) {
@@ -290,7 +290,7 @@ Task<Result<void>> Receiver::refuse_changed(const ReceiveRecord& receive, Pool& 
   auto states = pool.family().states();
   const cache::StateInfo* head = find_state(states, receive.appliance.head);
   const bool sealed = head != nullptr && head->parent != receive.base;
-  if (sealed && history_of(pool.family(), record).running_on == head->parent)
+  if (sealed && history_of(pool, record).running_on == head->parent)
     co_return Result<void>();
   Result<bool> changed = co_await changed_since(record, pool, receive.base);
   if (!changed) co_return std::move(changed).error();
@@ -311,7 +311,7 @@ Task<Result<Checkpoint>> Receiver::seal(const ReceiveRecord& receive, Pool& pool
   made.label.appliance = receive.appliance.id;
   made.label.image = receive.appliance.image;
   made.label.version = receive.appliance.version;
-  made.label.name = free_name(history_of(family, receive.appliance), made.label.name);
+  made.label.name = free_name(history_of(pool, receive.appliance), made.label.name);
   auto states = family.states();
   const cache::StateInfo* head = find_state(states, receive.appliance.head);
   if (head == nullptr) co_return no_receive(receive.name);
@@ -448,7 +448,7 @@ Task<Result<void>> Receiver::drop_sealed(const ReceiveRecord& receive) {
   Result<Pool*> pool = co_await pools_.pool(receive.appliance);
   if (!pool) co_return std::move(pool).error();
   CO_TRY(const StreamHeader header, decode_header(receive.stream));
-  const History history = history_of((*pool)->family(), *record);
+  const History history = history_of(**pool, *record);
   const auto sealed = checkpoint_of_guid(history, header.checkpoint.guid);
   if (!sealed || sealed->state == history.running_on) co_return Result<void>();
   co_return co_await drop(**pool, sealed->state);

@@ -1,8 +1,7 @@
 #include "proxy/versions.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "proxy/blocking.h"
@@ -49,24 +48,27 @@ std::string free_name(const History& history, const std::string& wanted) {
   return name;
 }
 
-History history_of(const cache::StoreFamily& family, const ApplianceRecord& record) {
+History history_of(Pool& pool, const ApplianceRecord& record) {
   History history;
-  std::map<StateId, StateId> parents;
-  std::set<StateId> own;
-  for (const StateInfo& info : family.states()) {
-    parents[info.id] = info.parent;
-    if (info.head || info.dropped) continue;
-    Result<CheckpointLabel> label = decode_label(info.label);
-    if (!label || label->appliance != record.id) continue;
-    own.insert(info.id);
-    history.checkpoints.push_back({info.id, info.parent, std::move(*label)});
+  std::unordered_map<StateId, StateId> below;  // of the appliance's own: itself
+  const std::vector<StateInfo> states = pool.family().states();
+  for (const StateInfo& info : states) {
+    const bool there = !info.head && !info.dropped;
+    const CheckpointLabel* label = there ? pool.labels().label_of(info) : nullptr;
+    const bool own = label != nullptr && label->appliance == record.id;
+    if (own) history.checkpoints.push_back({info.id, info.parent, *label});
+    below[info.id] = own ? info.id : info.parent;
   }
+  pool.labels().keep(states);
   auto nearest = [&](StateId state) {
-    while (state != cache::no_state && !own.contains(state)) state = parents[state];
-    return state;
+    for (auto it = below.find(state); it != below.end(); it = below.find(state)) {
+      if (it->second == state) return state;
+      state = it->second;
+    }
+    return cache::no_state;
   };
   for (Checkpoint& checkpoint : history.checkpoints) checkpoint.parent = nearest(checkpoint.parent);
-  history.running_on = nearest(parents[record.head]);
+  history.running_on = nearest(record.head);
   // Ids are given out in order, whatever the clock said.
   std::reverse(history.checkpoints.begin(), history.checkpoints.end());
   return history;
@@ -109,7 +111,7 @@ CheckpointLabel Versions::new_label(const ApplianceRecord& record, const History
 }
 
 void Versions::tell(const ApplianceRecord& record, Pool& pool) {
-  if (changed_) changed_(record, history_of(pool.family(), record));
+  if (changed_) changed_(record, history_of(pool, record));
 }
 
 Task<Result<Pool*>> Versions::acquire(const ApplianceRecord& record) {
@@ -137,7 +139,7 @@ Task<Result<Checkpoint>> Versions::checkpoint_in(Pool& pool, const ApplianceReco
                                                  const NewCheckpoint& wanted) {
   Checkpoint made;
   auto question = [&]() -> Result<StateId> {
-    History history = history_of(pool.family(), record);
+    History history = history_of(pool, record);
     if (is_taken(history, wanted.name)) {
       return Error(Errc::exists, "there is a checkpoint " + quoted(record, wanted.name) +
                                      " already; choose another name");
@@ -160,7 +162,7 @@ Task<Result<Checkpoint>> Versions::checkpoint_in(Pool& pool, const ApplianceReco
 Task<Result<History>> Versions::history(ApplianceRecord record) {
   Result<Pool*> pool = co_await acquire(record);
   if (!pool) co_return std::move(pool).error();
-  Result<History> history = history_of((*pool)->family(), record);
+  Result<History> history = history_of(**pool, record);
   co_await release(**pool);
   co_return history;
 }
@@ -201,7 +203,7 @@ Task<Result<Checkpoint>> Versions::rollback_in(Pool& pool, const ApplianceRecord
                                                const std::string& checkpoint) {
   Checkpoint left;
   auto question = [&]() -> Result<StateId> {
-    History history = history_of(pool.family(), record);
+    History history = history_of(pool, record);
     TRY(Checkpoint target, find_checkpoint(history, record, checkpoint));
     if (target.label.version != record.version || target.label.image != record.image) {
       return Error(Errc::not_supported, quoted(record, checkpoint) + " is above image " +
@@ -250,7 +252,7 @@ Task<Result<StateId>> Versions::branch_in(Pool& pool, const ApplianceRecord& rec
     origin = *moment;
   } else {
     CO_TRY(Checkpoint named,
-           find_checkpoint(history_of(pool.family(), record), record, checkpoint));
+           find_checkpoint(history_of(pool, record), record, checkpoint));
     origin = named.state;
   }
   auto question = [&pool, origin] { return pool.family().branch(origin, {}); };
@@ -272,7 +274,7 @@ Task<Result<void>> Versions::drop(ApplianceRecord record, std::string checkpoint
   if (!acquired) co_return std::move(acquired).error();
   Pool& pool = **acquired;
   auto question = [&]() -> Result<void> {
-    TRY(Checkpoint target, find_checkpoint(history_of(pool.family(), record), record, checkpoint));
+    TRY(Checkpoint target, find_checkpoint(history_of(pool, record), record, checkpoint));
     return pool.family().drop(target.state);
   };
   Result<void> dropped = co_await when_possible(pool.jobs(), question);
@@ -287,7 +289,7 @@ Task<Result<void>> Versions::drop_all(ApplianceRecord record) {
   if (!acquired) co_return std::move(acquired).error();
   Pool& pool = **acquired;
   std::vector<StateId> states{record.head};
-  for (const Checkpoint& checkpoint : history_of(pool.family(), record).checkpoints)
+  for (const Checkpoint& checkpoint : history_of(pool, record).checkpoints)
     states.push_back(checkpoint.state);
   Result<void> dropped;
   for (StateId state : states) {
@@ -330,7 +332,7 @@ Task<Result<std::vector<std::string>>> Versions::check_in(Pool& pool,
   Pins pins;
   Result<void> pinned = co_await pin_running(pool, record, pins);
   if (!pinned) co_return std::move(pinned).error();
-  for (const Checkpoint& checkpoint : history_of(pool.family(), record).checkpoints) {
+  for (const Checkpoint& checkpoint : history_of(pool, record).checkpoints) {
     Result<std::unique_ptr<cache::StatePin>> one = co_await pool.pin(checkpoint.state);
     // One that was removed meanwhile is not missed.
     if (one.failed_with(Errc::stale)) continue;

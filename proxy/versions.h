@@ -35,7 +35,7 @@ struct History {
 };
 
 // The checkpoints of an appliance among the states of its pool.
-History history_of(const cache::StoreFamily& family, const ApplianceRecord& record);
+History history_of(Pool& pool, const ApplianceRecord& record);
 
 // The name, or another one made from it if the history has a checkpoint of that name.
 std::string free_name(const History& history, const std::string& wanted);

@@ -232,7 +232,7 @@ TEST_CASE("what a crash left without an owner is dropped when the pool is opened
   REQUIRE(f.checkpoint("one"));
   REQUIRE(f.states() == 2);
   Pool* pool = f.run(f.versions().acquire(f.record)).value();
-  const cache::StateId one = history_of(pool->family(), f.record).checkpoints.front().state;
+  const cache::StateId one = history_of(*pool, f.record).checkpoints.front().state;
   REQUIRE(pool->family().branch(one, {}));
   REQUIRE(f.run(pool->settle()));
   f.run(f.versions().release(*pool));
