@@ -44,6 +44,13 @@ Error base_missing(const StreamHeader& header, const std::string& name) {
                                     "a checkpoint that is here ('rowan log " + name + "')");
 }
 
+Error base_removed(const std::string& name) {
+  return Error(Errc::not_found, "the checkpoint of '" + name +
+                                    "' from which the increment begins was removed while it came; "
+                                    "drop it with 'rowan receive " + name +
+                                    " --abort' and send it since another one, or whole");
+}
+
 }  // namespace
 
 Task<Result<void>> Receiver::on_disk(std::function<Result<void>()> work) {
@@ -273,10 +280,9 @@ Task<Result<Receiver::Done>> Receiver::end(std::string name, cache::ChangeTotals
   const ReceiveRecord receive = found->second;
   Result<Pool*> pool = co_await pools_.pool(receive.appliance);
   if (!pool) co_return std::move(pool).error();
-  const bool may_not_change = receive.base != cache::no_state && !receive.force;
-  if (may_not_change) {
-    Result<void> unchanged = co_await refuse_changed(receive, **pool);
-    if (!unchanged) co_return std::move(unchanged).error();
+  if (receive.base != cache::no_state) {
+    Result<void> possible = co_await refuse_misfit(receive, **pool);
+    if (!possible) co_return std::move(possible).error();
   }
   Result<Checkpoint> made = co_await seal(receive, **pool, totals);
   if (!made) co_return std::move(made).error();
@@ -284,14 +290,17 @@ Task<Result<Receiver::Done>> Receiver::end(std::string name, cache::ChangeTotals
   co_return co_await end_increment(receive, **pool, *made);
 }
 
-Task<Result<void>> Receiver::refuse_changed(const ReceiveRecord& receive, Pool& pool) {
+// What was removed, or has changed, while the increment came.
+Task<Result<void>> Receiver::refuse_misfit(const ReceiveRecord& receive, Pool& pool) {
   CO_TRY(const ApplianceRecord record, registry_.appliance(receive.name));
-  // A rollback to it that was done before something interrupted the rest.
   auto states = pool.family().states();
   const cache::StateInfo* head = find_state(states, receive.appliance.head);
   const bool sealed = head != nullptr && head->parent != receive.base;
+  // A rollback to it that was done before something interrupted the rest.
   if (sealed && history_of(pool, record).running_on == head->parent)
     co_return Result<void>();
+  if (find_state(states, receive.base) == nullptr) co_return base_removed(receive.name);
+  if (receive.force) co_return Result<void>();
   Result<bool> changed = co_await changed_since(record, pool, receive.base);
   if (!changed) co_return std::move(changed).error();
   if (!*changed) co_return Result<void>();
@@ -324,9 +333,9 @@ Task<Result<Checkpoint>> Receiver::seal(const ReceiveRecord& receive, Pool& pool
   if (!state) co_return std::move(state).error();
   made.state = *state;
   Result<cache::ChangeTotals> got = co_await sender_.difference(pool, receive.base, *state);
+  if (!got || got->sum != totals.sum) (void)co_await pool.drop(*state);
   if (!got) co_return std::move(got).error();
   if (got->sum != totals.sum) {
-    (void)co_await pool.drop(*state);
     co_return Error(Errc::corrupt, "what was received of '" + receive.name +
                                        "' is not what was sent; drop it with 'rowan receive " +
                                        receive.name + " --abort' and send it again");
@@ -371,8 +380,10 @@ Task<Result<Receiver::Done>> Receiver::end_increment(const ReceiveRecord& receiv
   if (!left) co_return std::move(left).error();
   Result<cache::ChangeTotals> own =
       co_await sender_.difference(pool, receive.base, left->state);
-  if (!own) co_return std::move(own).error();
-  if (own->sum != 0 || own->windows != 0) {
+  // Without the base nobody knows whether it held something of its own.
+  const bool base_gone = own.failed_with(Errc::stale);
+  if (!own && !base_gone) co_return std::move(own).error();
+  if (base_gone || own->sum != 0 || own->windows != 0) {
     done.put_aside = left->label.name;
   } else {
     Result<void> dropped = co_await host_.versions().drop(done.record, left->label.name);

@@ -56,7 +56,8 @@ class Receiver {
     std::string put_aside;     // what the appliance held until now; empty: nothing of its own
     Result<void> served;       // a new one: what its start said
   };
-  // corrupt: what was received is not what was sent.
+  // corrupt: what was received is not what was sent; busy: the appliance has changed since the
+  // base; not_found: the base was removed.
   Task<Result<Done>> end(std::string name, cache::ChangeTotals totals);
   // not_found: nothing is half received under that name.
   Task<Result<void>> abort(std::string name);
@@ -86,7 +87,7 @@ class Receiver {
                                    const Checkpoint& made);
   Task<Result<void>> forget(const ReceiveRecord& receive);
   Task<Result<void>> drop(Pool& pool, cache::StateId state);
-  Task<Result<void>> refuse_changed(const ReceiveRecord& receive, Pool& pool);
+  Task<Result<void>> refuse_misfit(const ReceiveRecord& receive, Pool& pool);
   Task<Result<void>> drop_sealed(const ReceiveRecord& receive);
   Task<Result<void>> on_disk(std::function<Result<void>()> work);
 

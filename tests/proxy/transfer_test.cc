@@ -120,6 +120,14 @@ struct HostBench {
     later.seconds += seconds;
     loop.clock().set_wall(later);
   }
+  // Of its pool, without those that were dropped.
+  std::size_t states(const std::string& name) {
+    Pool* pool = run(process->versions.acquire(*registry->appliance(name))).value();
+    std::size_t count = 0;
+    for (const cache::StateInfo& info : pool->family().states()) count += info.dropped ? 0 : 1;
+    run(process->versions.release(*pool));
+    return count;
+  }
   std::size_t pools() { return StateDir::entries(state->stores())->size(); }
 
   test::TempDirectory directory;
@@ -257,6 +265,18 @@ TEST_CASE("an increment needs its base, and an appliance that is as it was") {
     CHECK(two.read("vm") == "own");
     two.json("DELETE", "/v1/receives/vm");
     CHECK(two.json("GET", "/v1/appliances/vm/checkpoints")["checkpoints"].size() == 1);
+  }
+  SECTION("its base is removed while the increment comes") {
+    const bool forced = GENERATE(false, true);
+    REQUIRE(begin(two, "vm", more, Json{{"force", forced}}).status == 200);
+    for (const FrameAnswer& frame : more.frames) take(two, "vm", frame);
+    two.json("DELETE", "/v1/appliances/vm@" + base);
+    const std::size_t states = two.states("vm");
+    CHECK(says(end(two, "vm", more.totals), "was removed while it came"));
+    CHECK(two.states("vm") == states);
+    CHECK(two.read("vm") == "first");
+    two.json("DELETE", "/v1/receives/vm");
+    CHECK(two.states("vm") == 1);
   }
   SECTION("it is mounted") {
     two.process->host.mounted = "vm";
