@@ -40,7 +40,9 @@ Outcome read(std::string_view stream, std::size_t piece) {
 std::string sample(std::string_view first, std::string_view second) {
   FrameWriter writer;
   std::string stream = writer.head();
-  stream += writer.frame(1, first) + writer.frame(2, second);
+  // One after the other: each frame's checksum covers those before it.
+  stream += writer.frame(1, first);
+  stream += writer.frame(2, second);
   return stream + writer.end();
 }
 
