@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxy/admin_states.h"
+#include "proxy/admin_text.h"
 #include "proxy/checkpoint_label.h"
 #include "proxy/state_diff.h"
 
@@ -13,12 +14,6 @@ namespace {
 using cache::StateId;
 
 constexpr std::size_t lines_per_page = 2000;
-
-std::string mode_text(const FileFacts& facts) {
-  char text[8];
-  std::snprintf(text, sizeof text, "%04o", facts.mode);
-  return text;
-}
 
 std::string owner_text(const FileFacts& facts) {
   return std::to_string(facts.uid) + ":" + std::to_string(facts.gid);
@@ -56,7 +51,8 @@ Json line_json(const FileChange& change) {
     line["content_bytes"] = object.content_bytes;
     line["size"] = both(object.before->size, object.after->size);
   }
-  if (change.mode) line["mode"] = both(mode_text(*object.before), mode_text(*object.after));
+  if (change.mode)
+    line["mode"] = both(mode_text(object.before->mode), mode_text(object.after->mode));
   if (change.owner) line["owner"] = both(owner_text(*object.before), owner_text(*object.after));
   if (change.target) line["target"] = both(object.before->target, object.after->target);
   return line;

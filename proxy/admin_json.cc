@@ -1,5 +1,6 @@
 // What the admin interface shows: stable keys, plain numbers (bytes, nanoseconds, seconds since
 // 1970).
+#include <cstdio>
 #include <ctime>
 
 #include "proxy/admin_api.h"
@@ -77,6 +78,12 @@ std::string time_text(std::int64_t seconds) {
   if (::gmtime_r(&time, &parts) == nullptr) return "";
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string mode_text(std::uint32_t mode) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%04o", mode);
   return text;
 }
 

@@ -40,16 +40,10 @@ Result<std::string> decoded(std::string_view text) {
   return plain;
 }
 
-std::string attributes_mode(const nfs3::Attributes& a) {
-  char text[8];
-  std::snprintf(text, sizeof text, "%04o", a.mode);
-  return text;
-}
-
 Json attributes_json(const nfs3::Attributes& a) {
   Json json;
   json["kind"] = kind_text(a.type);
-  json["mode"] = attributes_mode(a);
+  json["mode"] = mode_text(a.mode);
   json["links"] = a.nlink;
   json["uid"] = a.uid;
   json["gid"] = a.gid;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/blocking.h"
+#include "proxy/serve_state.h"
 #include "proxy/store_maker.h"
 #include "rpc/base/log.h"
 
@@ -116,37 +117,18 @@ Task<Result<void>> ApplianceSet::attempt(Entry& entry) {
 
 Task<Result<void>> ApplianceSet::open_entry(Entry& entry) {
   if (!entry.version) co_return entry.version.error();
-  ImageVersion version = *entry.version;
-  CO_TRY(auto catalog, registry_.image_catalog(entry.record.image));
-  Result<Image*> image =
-      co_await images_.acquire(entry.record.image, version, std::move(catalog));
-  if (!image) co_return std::move(image).error();
-  Result<void> opened = co_await open_store(entry, **image);
-  if (!opened) co_await images_.release(version.id);
-  co_return opened;
-}
-
-Task<Result<void>> ApplianceSet::open_store(Entry& entry, Image& image) {
   const ApplianceRecord& record = entry.record;
-  CO_TRY(ApplianceSettings settings, settings_of(record));
-  CO_TRY(auto directory, registry_.pool_directory(record.pool));
-  Result<Pool*> pool = co_await pools_.acquire(record.pool, std::move(directory));
+  StateToServe what;
+  CO_TRY(what.settings, settings_of(record));
+  what.image = record.image;
+  what.version = *entry.version;
+  what.pool = record.pool;
+  what.state = record.head;
+  const ServingPlace place{loop_, registry_, images_, pools_, exports_};
+  Result<Pool*> pool = co_await serve_state(place, what);
   if (!pool) co_return std::move(pool).error();
-  Result<std::unique_ptr<cache::Store>> store = co_await (*pool)->store(record.head);
-  Result<void> added;
-  if (store) {
-    added = exports_.add(std::make_unique<Appliance>(std::move(settings), std::move(*store),
-                                                     (*pool)->jobs(), image, loop_));
-  } else {
-    added = std::move(store).error();
-  }
-  if (added) {
-    views_.know(record, *entry.version, history_of(**pool, record));
-    co_return added;
-  }
-  Result<void> released = co_await pools_.release(record.pool);
-  if (!released) log_unclean(record.name, released.error());
-  co_return added;
+  views_.know(record, *entry.version, history_of(**pool, record));
+  co_return Result<void>();
 }
 
 void ApplianceSet::note_failure(Entry& entry, const Error& error) {

@@ -104,7 +104,6 @@ class ApplianceSet {
   std::size_t count(State state) const;
   Task<Result<void>> attempt(Entry& entry);
   Task<Result<void>> open_entry(Entry& entry);
-  Task<Result<void>> open_store(Entry& entry, Image& image);
   void note_failure(Entry& entry, const Error& error);
   Task<void> shut(Entry& entry, std::unique_ptr<Appliance> appliance);
   Task<void> end_calls(Entry& entry);

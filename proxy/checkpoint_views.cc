@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "proxy/serve_state.h"
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
@@ -115,39 +116,22 @@ Task<Result<Appliance*>> CheckpointViews::open_view(Shared view) {
 }
 
 Task<Result<void>> CheckpointViews::open_now(View& view) {
-  CO_TRY(auto catalog, registry_.image_catalog(view.record.image));
-  std::string name = view.record.image;
-  Result<Image*> image = co_await images_.acquire(name, view.version, std::move(catalog));
-  if (!image) co_return std::move(image).error();
-  Result<void> opened = co_await open_store(view, **image);
-  if (!opened) co_await images_.release(view.version.id);
-  if (opened) watch();
-  co_return opened;
-}
-
-Task<Result<void>> CheckpointViews::open_store(View& view, Image& image) {
-  CO_TRY(ApplianceSettings settings, settings_of(view.record));
-  settings.name = view.name;
-  settings.id = view.id;
-  settings.fsid = derived(view.record.fsid, view.checkpoint.label.guid);
-  settings.read_only = true;
-  settings.quota_bytes = 0;
-  CO_TRY(auto directory, registry_.pool_directory(view.record.pool));
-  PoolId id = view.record.pool;
-  Result<Pool*> pool = co_await pools_.acquire(id, std::move(directory));
+  StateToServe what;
+  CO_TRY(what.settings, settings_of(view.record));
+  what.settings.name = view.name;
+  what.settings.id = view.id;
+  what.settings.fsid = derived(view.record.fsid, view.checkpoint.label.guid);
+  what.settings.read_only = true;
+  what.settings.quota_bytes = 0;
+  what.image = view.record.image;
+  what.version = view.version;
+  what.pool = view.record.pool;
+  what.state = view.checkpoint.state;
+  const ServingPlace place{loop_, registry_, images_, pools_, exports_};
+  Result<Pool*> pool = co_await serve_state(place, what);
   if (!pool) co_return std::move(pool).error();
-  Result<std::unique_ptr<cache::Store>> store = co_await (*pool)->store(view.checkpoint.state);
-  Result<void> added;
-  if (store) {
-    added = exports_.add(std::make_unique<Appliance>(std::move(settings), std::move(*store),
-                                                     (*pool)->jobs(), image, loop_));
-  } else {
-    added = std::move(store).error();
-  }
-  if (added) co_return added;
-  Result<void> closed = co_await pools_.release(id);
-  if (!closed) log(Level::error, "pool.close_failed", {{"why", to_string(closed.error())}});
-  co_return added;
+  watch();
+  co_return Result<void>();
 }
 
 // ---- closing

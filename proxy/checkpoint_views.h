@@ -66,7 +66,6 @@ class CheckpointViews {
   Task<void> take_away(Shared view);
   Task<Result<Appliance*>> open_view(Shared view);
   Task<Result<void>> open_now(View& view);
-  Task<Result<void>> open_store(View& view, Image& image);
   Task<void> close_view(Shared view);
   Task<void> open_unasked(Shared view);
   void watch();
