@@ -125,6 +125,36 @@ def verifiers(story, rowan):
     story.equal("what was committed is there", kept, [(wire.OK, b"committed")] * 3)
 
 
+def other_name_and_address(story, rowan):
+    """The host is renamed and has another address: handles hold neither, and stay good."""
+    with Wire(rowan.port) as client:
+        root = client.mount("/vm")[1]
+        client.create(root, b"kept")
+        file = client.lookup(root, b"kept")[1]
+        write = wire.write_arguments(file, 0, b"before", stable=0)
+        before = verifier_of(story, client.ask(wire.WRITE, write))
+        client.ask(wire.COMMIT, opaque(file) + u64(0) + u32(0))
+    rowan.stop()
+    rowan.listen = "127.0.0.2"
+    rowan.prefix = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"]
+    rowan.start()
+    story.check("the proxy runs on a host of another name", has_own_host_name(rowan))
+    with Wire(rowan.port, host="127.0.0.2") as client:
+        story.equal("a handle from before reads the file", client.read(file, 0, 6),
+                    (wire.OK, b"before"))
+        after = verifier_of(story, client.ask(wire.WRITE, write))
+        story.check("and the write verifier is another", after != before)
+    rowan.stop()
+    rowan.listen, rowan.prefix = "127.0.0.1", []
+    rowan.start()
+
+
+def has_own_host_name(rowan):
+    """Is the proxy's UTS namespace one of its own?"""
+    own = os.stat("/proc/self/ns/uts").st_ino
+    return os.stat(f"/proc/{rowan.child.process.pid}/ns/uts").st_ino != own
+
+
 def run(story):
     image = story.directory("image")
     with open(os.path.join(image, "file"), "wb") as out:
@@ -137,6 +167,7 @@ def run(story):
     story.check("the first one does not mind", rowan.attempt("status")[0] == 0)
 
     verifiers(story, rowan)
+    other_name_and_address(story, rowan)
     seed = int(os.environ.get("ROWAN_SEED", time.time_ns() % 100000))
     story.note(f"ROWAN_SEED={seed}")
     moments = random.Random(seed)
