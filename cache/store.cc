@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <random>
 #include <utility>
 
 #include "cache/store_extents.h"
@@ -13,6 +12,7 @@
 #include "cache/store_records.h"
 #include "cache/store_stage.h"
 #include "rpc/base/check.h"
+#include "rpc/base/random.h"
 
 namespace rowan::cache {
 namespace {
@@ -66,11 +66,6 @@ std::array<std::byte, 8> verifier_bytes(std::uint64_t number) {
   return bytes;
 }
 
-std::uint64_t random_verifier() {
-  std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
-}
-
 }  // namespace
 
 StoreImpl::StoreImpl(StoreFamilyImpl& family, StateId state, std::unique_ptr<Table> table,
@@ -88,7 +83,7 @@ void StoreImpl::reload(StoreMemory memory) {
   purge_cursors_.clear();
   purge_damaged_.clear();
   // What was not committed is gone with the content it was for.
-  verifier_ = random_verifier();
+  verifier_ = random_number();
 }
 
 std::array<std::byte, 8> StoreImpl::write_verifier() const {

@@ -3,11 +3,11 @@
 #include "cache/store_family.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "cache/store_impl.h"
 #include "rpc/base/check.h"
+#include "rpc/base/random.h"
 
 namespace rowan::cache {
 namespace {
@@ -59,8 +59,7 @@ Result<std::unique_ptr<Store>> only_store(std::unique_ptr<StoreFamily> family) {
 // behind, which must not lead to others made later. What was given out cannot be known: so each
 // opening takes up at another place.
 std::uint64_t random_gap() {
-  std::random_device device;
-  return std::uint64_t{1} + static_cast<std::uint32_t>(device());
+  return std::uint64_t{1} + static_cast<std::uint32_t>(random_number());
 }
 
 }  // namespace

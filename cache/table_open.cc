@@ -1,20 +1,14 @@
 // Making a table's files, and opening them: the superblock, the meta tree with the states, the
 // journal replayed over both, and what an interrupted life left put right.
-#include <random>
 #include <utility>
 
 #include "cache/layout.h"
 #include "cache/table_impl.h"
 #include "rpc/base/check.h"
+#include "rpc/base/random.h"
 
 namespace rowan::cache {
 namespace {
-
-std::uint64_t random_number() {
-  std::random_device device;
-  const std::uint64_t high = device();
-  return (high << 32 | device()) | 1;  // never zero: zero is what an empty block holds
-}
 
 Result<void> sync_new(Directory& directory, std::string_view name, const Superblock& superblock) {
   TRY(const auto file, directory.open(name, OpenMode::create));

@@ -4,7 +4,6 @@
 
 #include "cache/change_parcels.h"
 #include "proxy/blocking.h"
-#include "proxy/random_id.h"
 #include "proxy/state_question.h"
 #include "rpc/base/log.h"
 

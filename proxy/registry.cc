@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "proxy/access_list.h"
-#include "proxy/random_id.h"
 #include "rpc/base/log.h"
+#include "rpc/base/random.h"
 
 namespace rowan::proxy {
 namespace {
@@ -169,7 +169,7 @@ Result<ImageVersion> Registry::add_version(const ImageName& name, std::string_vi
   record.name = name.name;
   ImageVersion version;
   version.label = name.version.empty() ? next_label(record) : name.version;
-  version.id = cache::VersionId{random_id()};
+  version.id = cache::VersionId{random_number()};
   version.source = source;
   version.created = clock_.wall().seconds;
   record.versions.push_back(version);
@@ -248,10 +248,10 @@ Result<ApplianceRecord> Registry::create_appliance(const NewAppliance& wanted) {
   TRY(ImageVersion pinned, version(ImageName{wanted.image, wanted.version}));
   ApplianceRecord record;
   record.name = wanted.name;
-  record.id = cache::ApplianceId{random_id()};
+  record.id = cache::ApplianceId{random_number()};
   fill_random(record.key);
   // Linux folds an fsid to 32 bits here and there; a random one stays distinct in either half.
-  record.fsid = random_id();
+  record.fsid = random_number();
   record.image = wanted.image;
   record.version = pinned.label;
   record.allow = wanted.allow;
@@ -279,9 +279,9 @@ Result<ApplianceRecord> Registry::adopt_clone(const ApplianceRecord& origin, std
   TRY_VOID(check_new_appliance(wanted));
   ApplianceRecord record = origin;
   record.name = name;
-  record.id = cache::ApplianceId{random_id()};
+  record.id = cache::ApplianceId{random_number()};
   fill_random(record.key);
-  record.fsid = random_id();
+  record.fsid = random_number();
   record.created = clock_.wall().seconds;
   record.head = head;
   record.schedule = {};
@@ -343,7 +343,7 @@ std::vector<std::string> Registry::users(PoolId pool) const {
 }
 
 Result<PoolId> Registry::new_pool() {
-  const std::uint64_t id = random_id();
+  const std::uint64_t id = random_number();
   TRY(auto draft, StateDir::draft(state_.stores(), hex_id(id)));
   TRY_VOID(make_store_(*draft));
   TRY_VOID(StateDir::publish(state_.stores(), hex_id(id)));

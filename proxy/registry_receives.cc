@@ -1,15 +1,15 @@
 // What is half received: records of their own, so that no appliance shows before it is whole.
-#include "proxy/random_id.h"
 #include "proxy/registry.h"
 #include "proxy/stream_header.h"
 #include "rpc/base/log.h"
+#include "rpc/base/random.h"
 
 namespace rowan::proxy {
 
 void Registry::give_identity(ApplianceRecord& record) const {
-  record.id = cache::ApplianceId{random_id()};
+  record.id = cache::ApplianceId{random_number()};
   fill_random(record.key);
-  record.fsid = random_id();
+  record.fsid = random_number();
 }
 
 Result<void> Registry::add_receive(const ReceiveRecord& receive) {

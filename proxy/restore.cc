@@ -1,9 +1,9 @@
 #include "proxy/restore.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
+#include "rpc/base/random.h"
 #include "rpc/nfs3_status.h"
 
 namespace rowan::proxy {
@@ -41,7 +41,7 @@ std::string join(const std::string& directory, const std::string& name) {
 }  // namespace
 
 Restore::Restore(StateTree& from, StateTree& to, const RestoreOptions& options)
-    : from_(from), to_(to), options_(options), salt_(std::random_device()()) {}
+    : from_(from), to_(to), options_(options), salt_(static_cast<std::uint32_t>(random_number())) {}
 
 Task<Result<std::string>> Restore::run(std::string path, std::string target) {
   Result<Found> old = co_await from_.find(path, false);

@@ -6,11 +6,11 @@
 
 #include "proxy/blocking.h"
 #include "proxy/names.h"
-#include "proxy/random_id.h"
 #include "proxy/state_question.h"
 #include "proxy/store_maker.h"
 #include "proxy/stream_header.h"
 #include "rpc/base/log.h"
+#include "rpc/base/random.h"
 
 namespace rowan::proxy {
 namespace {
@@ -106,7 +106,7 @@ CheckpointLabel Versions::new_label(const ApplianceRecord& record, const History
   label.image = record.image;
   label.version = record.version;
   label.reason = reason;
-  label.guid = random_id();
+  label.guid = random_number();
   return label;
 }
 

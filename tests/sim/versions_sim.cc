@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "proxy/stream_header.h"
-#include "tests/sim/seeded_ids.h"
+#include "tests/sim/seeded_random.h"
 #include "tests/support/catch.h"
 
 namespace rowan::sim {
@@ -81,7 +81,7 @@ bool changes(const Operation& operation) {
 }  // namespace
 
 VersionsSimulation::VersionsSimulation(std::uint64_t seed) : random_(seed) {
-  seed_ids(seed);
+  seed_random(seed);
   const std::vector<TreeEntry> image = small_image();
   image_ = model_of(image);
   for (auto& host : hosts_) host = std::make_unique<Host>(random_(), image);

@@ -1,5 +1,7 @@
 #include "tests/sim/versions_sim.h"
 
+#include <algorithm>
+
 #include "rpc/base/log.h"
 #include "tests/support/catch.h"
 #include "tests/support/seeds.h"
@@ -34,4 +36,17 @@ TEST_CASE("two hosts that lose power at any step hold what was acknowledged, and
   CHECK(all.increments > 0);
   CHECK(all.put_aside > 0);
   CHECK(all.refused > 0);
+}
+
+TEST_CASE("a history of two hosts follows from its seed") {
+  set_log_level(Level::error);
+  sim::VersionsSimulation first(11);
+  first.run(60);
+  sim::VersionsSimulation second(11);
+  second.run(60);
+  for (std::size_t i = 0; i < std::min(first.story().size(), second.story().size()); ++i) {
+    INFO("after " << i << " things");
+    REQUIRE(first.story()[i] == second.story()[i]);
+  }
+  CHECK(first.story().size() == second.story().size());
 }

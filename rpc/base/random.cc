@@ -1,4 +1,4 @@
-#include "proxy/random_id.h"
+#include "rpc/base/random.h"
 
 #include <sys/random.h>
 
@@ -6,7 +6,7 @@
 
 #include "rpc/base/check.h"
 
-namespace rowan::proxy {
+namespace rowan {
 
 void fill_random(ByteSpan into) {
   while (!into.empty()) {
@@ -17,10 +17,10 @@ void fill_random(ByteSpan into) {
   }
 }
 
-std::uint64_t random_id() {
-  std::uint64_t id = 0;
-  while (id == 0) fill_random({reinterpret_cast<std::byte*>(&id), sizeof id});
-  return id;
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  while (number == 0) fill_random({reinterpret_cast<std::byte*>(&number), sizeof number});
+  return number;
 }
 
-}  // namespace rowan::proxy
+}  // namespace rowan
