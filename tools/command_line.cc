@@ -219,9 +219,10 @@ void add_diff(CLI::App& root, Parse& parse) {
                                           "the two, the image is the older")
       ->required();
   diff->add_option("NEWER", line.target, "APPLIANCE, APPLIANCE@CHECKPOINT or @CHECKPOINT");
-  diff->add_flag("--stat", line.stat, "Only how much changed");
+  CLI::Option* stat = diff->add_flag("--stat", line.stat, "Only how much changed");
   diff->add_option("--content", line.path, "Compare one text file line by line, up to 32 MiB")
-      ->type_name("PATH");
+      ->type_name("PATH")
+      ->excludes(stat);
 }
 
 void add_file_commands(CLI::App& root, Parse& parse) {

@@ -104,6 +104,7 @@ class Words(Case):
                       ["create", "vm", "--image", "a", "--quota", "much"],
                       ["image", "add", "a@b", "/"],
                       ["image", "add", "a", "http://h/"],
+                      ["diff", "vm", "--stat", "--content", "/etc/fstab"],
                       ["doctor", "--write"], ["doctor", "nfs://"],
                       ["serve", "--config", "/nothing/there"]):
             self.fails(2, *words)
