@@ -208,6 +208,12 @@ SeenState Machine::look_at_checkpoint(const ApplianceRecord& record, const std::
   return seen_state(run(dump_tree(host_->nfs(), view->view().handle(cache::image_root))));
 }
 
+std::uint64_t Machine::guid_of(const std::string& appliance, const std::string& checkpoint) {
+  const ApplianceRecord record = good(registry_->appliance(appliance));
+  const proxy::History history = good(run(host_->versions().history(record)));
+  return good(proxy::find_checkpoint(history, record, checkpoint)).label.guid;
+}
+
 SeenAppliance Machine::look_at(const ApplianceRecord& record) {
   SeenAppliance seen;
   seen.running = look_at_running(record);
@@ -215,6 +221,7 @@ SeenAppliance Machine::look_at(const ApplianceRecord& record) {
   for (const proxy::Checkpoint& checkpoint : history.checkpoints) {
     const std::string& name = checkpoint.label.name;
     seen.checkpoints[name] = look_at_checkpoint(record, name);
+    seen.guids[name] = checkpoint.label.guid;
   }
   return seen;
 }

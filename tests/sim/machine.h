@@ -27,6 +27,7 @@ struct SeenState {
 struct SeenAppliance {
   SeenState running;
   std::map<std::string, SeenState> checkpoints;
+  std::map<std::string, std::uint64_t> guids;  // of the checkpoints
 };
 
 class Machine {
@@ -66,6 +67,7 @@ class Machine {
   nfs3::Handle handle(const proxy::ApplianceRecord& record, cache::ObjectId object) const;
 
   SeenAppliance look_at(const proxy::ApplianceRecord& record);
+  std::uint64_t guid_of(const std::string& appliance, const std::string& checkpoint);
   SeenState look_at_running(const proxy::ApplianceRecord& record);
   SeenState look_at_checkpoint(const proxy::ApplianceRecord& record, const std::string& name);
 

@@ -78,6 +78,8 @@ std::string appliance_difference(const ApplianceModel& model, const proxy::Appli
            joined(names_of(checkpoints));
   }
   for (const auto& [name, checkpoint] : checkpoints) {
+    if (checkpoint.guid != 0 && checkpoint.guid != seen.guids.at(name))
+      return "@" + name + " is another checkpoint";
     const std::string found = tree_difference(*checkpoint.tree, seen.checkpoints.at(name), ids);
     if (!found.empty()) return "@" + name + ": " + found;
   }
@@ -115,8 +117,10 @@ void learn(HostModel& model, const SeenHost& seen, ObjectIds& ids) {
   for (auto& [name, appliance] : model.appliances) {
     const SeenAppliance& shown = seen.appliances.at(name);
     appliance.checkpoints = with_names(appliance, shown);
-    for (const auto& [checkpoint, value] : appliance.checkpoints)
+    for (auto& [checkpoint, value] : appliance.checkpoints) {
+      value.guid = shown.guids.at(checkpoint);
       learn_tree(*value.tree, shown.checkpoints.at(checkpoint), ids);
+    }
     learn_tree(*appliance.now(), shown.running, ids);
   }
 }

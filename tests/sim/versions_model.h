@@ -27,7 +27,7 @@ using ObjectIds = std::map<test::ModelId, cache::ObjectId>;
 
 struct CheckpointModel {
   Tree tree;
-  std::uint64_t guid = 0;
+  std::uint64_t guid = 0;   // 0: not heard of yet
 };
 // A checkpoint with this name is one whose name was not heard of.
 inline const std::string unheard = "*";
@@ -61,6 +61,9 @@ struct ReceiveModel {
   // appliance goes on from it.
   std::string sealed;
   bool rolled_back = false;
+  // It was being given up when the power went: nothing may be left of it but the note.
+  bool given_up = false;
+  bool may_be_new = false;   // begun again after that, otherwise forced than at first
 };
 
 struct HostModel {

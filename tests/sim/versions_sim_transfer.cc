@@ -177,9 +177,11 @@ bool VersionsSimulation::begin_receive(Host& host, const Delivery& delivery,
     reached = proxy::parse_hex_text(text_of(answer(reply), "reached")).value();
     if (!reached.empty()) ++counts.resumed;
     HostModel after = host.model;
-    after.receives.try_emplace(
-        delivery.name,
-        ReceiveModel{delivery.stream, delivery.new_identity, delivery.force, "", false});
+    ReceiveModel& receive = after.receives[delivery.name];
+    // Begun anew, or with what was said at first.
+    if (receive.stream == nullptr)
+      receive = {delivery.stream, delivery.new_identity, delivery.force, "", false, false, false};
+    receive.may_be_new = receive.given_up && receive.force != delivery.force;
     left.push_back(std::move(after));
   } else if (verdict == Verdict::may && host.model.receives.contains(delivery.name)) {
     HostModel after = host.model;
@@ -245,7 +247,7 @@ VersionsSimulation::Verdict VersionsSimulation::may_begin(const HostModel& model
   if (half != model.receives.end()) {
     if (half->second.stream->header != stream.header) return Verdict::must_not;
     // All but the note that there is something half received may have been done.
-    return half->second.rolled_back ? Verdict::may : Verdict::must;
+    return half->second.rolled_back || half->second.given_up ? Verdict::may : Verdict::must;
   }
   const auto known = model.appliances.find(delivery.name);
   const bool is_known = known != model.appliances.end();
@@ -275,8 +277,9 @@ VersionsSimulation::Verdict VersionsSimulation::may_end(const HostModel& model,
   // Its base was removed meanwhile; that it was sealed before may help.
   if (known->second.find(stream.base) == nullptr)
     return receive.sealed.empty() ? Verdict::must_not : Verdict::may;
-  if (receive.force) return Verdict::must;
   const Verdict verdict = unchanged(known->second, stream.base);
+  if (receive.may_be_new && verdict != Verdict::must) return Verdict::may;
+  if (receive.force) return Verdict::must;
   return receive.sealed.empty() || verdict == Verdict::must ? verdict : Verdict::may;
 }
 
@@ -315,7 +318,7 @@ HostModel VersionsSimulation::after_end(Host& host, const std::string& name, con
   }
   if (!aside.empty()) {
     ++counts.put_aside;
-    appliance.checkpoints[aside] = {appliance.now(), 0};
+    appliance.checkpoints[aside] = {appliance.now(), host.machine.guid_of(name, aside)};
   }
   appliance.checkpoints[made] = {stream.tree, stream.guid};
   appliance.running = {stream.tree};
@@ -349,15 +352,16 @@ std::vector<HostModel> VersionsSimulation::during_end(const HostModel& before,
 // A checkpoint that was sealed goes as well, unless the appliance runs on it.
 std::vector<HostModel> VersionsSimulation::without_receive(const HostModel& before,
                                                            const std::string& name) {
-  HostModel kept = before;
+  HostModel kept = before, begun = before;
   kept.receives.erase(name);
+  begun.receives.at(name).given_up = true;
   const std::string& sealed = before.receives.at(name).sealed;
   if (sealed.empty() || !before.appliances.at(name).checkpoints.contains(sealed))
-    return {before, kept};
-  HostModel half = before, gone = kept;
+    return {begun, kept};
+  HostModel half = begun, gone = kept;
   half.appliances.at(name).checkpoints.erase(sealed);
   gone.appliances.at(name).checkpoints.erase(sealed);
-  return {before, half, kept, gone};
+  return {begun, half, kept, gone};
 }
 
 void VersionsSimulation::abort(Host& host) {
