@@ -247,6 +247,7 @@ class Daemon {
 
 Result<void> run_daemon(const std::string& state, const ServeConfig& config,
                         const std::function<void(const std::string&)>& ready) {
+  share_one_heap();
   LineSink::Style style = stderr_is_journal() ? LineSink::Style::journal : LineSink::Style::time;
   LineSink sink(STDERR_FILENO, style, real_clock());
   set_log_sink(&sink);

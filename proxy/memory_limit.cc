@@ -1,5 +1,6 @@
 #include "proxy/memory_limit.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -87,6 +88,8 @@ std::uint64_t memory_limit() {
   }
   return least;
 }
+
+void share_one_heap() { ::mallopt(M_ARENA_MAX, 1); }
 
 std::size_t memory_for_calls(std::uint64_t limit) {
   std::uint64_t left = limit > own_needs ? limit - own_needs : 0;

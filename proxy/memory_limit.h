@@ -13,6 +13,10 @@ namespace rowan::proxy {
 // control groups, in bytes.
 std::uint64_t memory_limit();
 
+// One heap for all threads, of which there are few. With one for each, what disk threads made and
+// the loop gave back stays with them: half of what the daemon held. Before the first thread starts.
+void share_one_heap();
+
 // The files that may hold the limits of the groups that `membership` (/proc/self/cgroup) names and
 // of those above them, whether or not they exist. Both hierarchies, of version 1 and 2.
 std::vector<std::string> group_limit_files(std::string_view membership);

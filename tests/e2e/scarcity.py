@@ -6,6 +6,7 @@ few descriptors can have; 500 halves of large calls are more than fits into its 
 
 import os
 import resource
+import subprocess
 
 from lab import wire
 from lab.child import wait_until
@@ -23,6 +24,7 @@ FILES = 40
 MEMORY = 200 << 20
 HALVES = 500
 READERS = 200
+FOLDERS, NAMES_EACH = 200, 1000
 
 
 def content(number):
@@ -189,12 +191,33 @@ def idle_crowd(story, image):
     rowan.stop()
 
 
+def many_objects(story):
+    """The daemon's memory follows what clients have looked at, and that in small pieces."""
+    image = story.directory("many")
+    for folder in range(FOLDERS):
+        os.mkdir(os.path.join(image, str(folder)))
+        for number in range(NAMES_EACH):
+            with open(os.path.join(image, str(folder), f"some-name-{number:05}"), "wb"):
+                pass
+    rowan = Rowan(story, name="walked")
+    rowan.command("create", "vm", image)
+    walk = subprocess.run(["nfs-ls", "-R", rowan.url("vm")], check=True, timeout=120,
+                          stdout=subprocess.PIPE)
+    seen = walk.stdout.count(b"some-name-")
+    story.equal("all names are listed", seen, FOLDERS * NAMES_EACH)
+    held = rowan.resident_kb() << 10
+    story.check("the daemon holds 100 MB and 200 bytes for each object at most",
+                held <= (100 << 20) + 200 * seen, f"{held >> 20} MiB for {seen} objects")
+    rowan.stop()
+
+
 def run(story):
     image = make_image(story)
     few_descriptors(story, image)
     little_memory(story, image)
     idle_crowd(story, image)
+    many_objects(story)
 
 
 if __name__ == "__main__":
-    tell(run, tools=["prlimit"])
+    tell(run, tools=["prlimit", "nfs-ls"])
