@@ -110,13 +110,14 @@ def run_logged(argv, log_path, env=None):
 
 def configure(stage):
     directory = os.path.join(TOP, stage.directory)
+    log = os.path.join(directory, "check-setup.log")
     if os.path.exists(os.path.join(directory, "build.ninja")):
-        return True
+        # Of changed build files too: what is introspected next is to know all tests.
+        return run_logged(["ninja", "-C", stage.directory, "build.ninja"], log)
     env = {"CXX": os.environ.get("CXX", "ccache g++")}
     wipe = ["--wipe"] if os.path.exists(os.path.join(directory, "meson-private")) else []
     os.makedirs(directory, exist_ok=True)
-    return run_logged(["meson", "setup", *wipe, stage.directory, *stage.setup],
-                      os.path.join(directory, "check-setup.log"), env)
+    return run_logged(["meson", "setup", *wipe, stage.directory, *stage.setup], log, env)
 
 
 def introspect(stage, what):

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 import unittest.mock
 
@@ -78,6 +79,19 @@ class Counting(unittest.TestCase):
                              [("a", ["tests/a"]), ("script", ["tools/d"]), ("pure", [])])
             stage.only = ["script"]
             self.assertEqual(suites.tests_of(stage), [("script", ["tools/d"])])
+
+    def test_a_build_folder_from_before_learns_of_new_tests_first(self):
+        with tempfile.TemporaryDirectory() as folder:
+            stage = suites.Stage("plain", folder, ["unit"])
+            asked = []
+            with unittest.mock.patch.object(
+                    suites, "run_logged", lambda argv, *_: asked.append(argv) or True):
+                self.assertTrue(suites.configure(stage))
+                with open(os.path.join(folder, "build.ninja"), "w", encoding="utf-8"):
+                    pass
+                self.assertTrue(suites.configure(stage))
+            self.assertEqual(asked[0][:2], ["meson", "setup"])
+            self.assertEqual(asked[1], ["ninja", "-C", folder, "build.ninja"])
 
     def test_the_nightly_stage_runs_the_simulations_with_many_seeds_and_only_if_named(self):
         nightly = [stage for stage in suites.STAGES if stage.name == "nightly"][0]
