@@ -15,7 +15,8 @@ namespace {
 using proxy::HttpRequest;
 using proxy::Json;
 
-constexpr std::chrono::milliseconds show_interval(200);
+constexpr std::chrono::milliseconds redraw_pause(200);
+constexpr std::chrono::seconds line_pause(10);
 // To the beginning of the line, and clear it.
 constexpr std::string_view anew = "\r\033[K";
 
@@ -29,9 +30,17 @@ void write_now(std::string_view text) {
   std::fflush(stderr);
 }
 
+char shown(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f ? '?' : c;
+}
+
 }  // namespace
 
-bool shows_progress(bool terminal, bool json) { return terminal && !json; }
+ProgressStyle progress_style(bool terminal, bool json) {
+  if (json) return ProgressStyle::none;
+  return terminal ? ProgressStyle::one_line : ProgressStyle::plain_lines;
+}
 
 std::string progress_update(std::string_view text, std::size_t columns) {
   std::string line(anew);
@@ -40,22 +49,33 @@ std::string progress_update(std::string_view text, std::size_t columns) {
     const auto byte = static_cast<unsigned char>(c);
     // Bytes that continue a character take no column of their own.
     if ((byte & 0xc0) != 0x80 && ++used == columns) break;
-    line += byte < 0x20 || byte == 0x7f ? '?' : c;
+    line += shown(c);
   }
   return line;
 }
 
+std::string plain_progress(std::string_view text) {
+  std::string line;
+  for (const char c : text) line += shown(c);
+  return line + "\n";
+}
+
 ProgressLine::ProgressLine(const CommandLine& line)
-    : shows_(shows_progress(::isatty(STDERR_FILENO) == 1, line.json)) {}
+    : style_(progress_style(::isatty(STDERR_FILENO) == 1, line.json)),
+      pause_(style_ == ProgressStyle::one_line ? Clock::duration::zero() : line_pause),
+      shown_(Clock::now()) {}
 
 void ProgressLine::show(std::string_view text) {
-  if (!shows_) return;
+  const auto now = Clock::now();
+  if (style_ == ProgressStyle::none || now - shown_ < pause_) return;
+  shown_ = now;
   used_ = true;
-  write_now(progress_update(text, terminal_columns()));
+  const bool plain = style_ == ProgressStyle::plain_lines;
+  write_now(plain ? plain_progress(text) : progress_update(text, terminal_columns()));
 }
 
 ProgressLine::~ProgressLine() {
-  if (used_) write_now(anew);
+  if (used_ && style_ == ProgressStyle::one_line) write_now(anew);
 }
 
 Meter::Meter(const CommandLine& line, std::string what)
@@ -67,7 +87,7 @@ Meter::Meter(const CommandLine& line, std::string what)
 void Meter::add(std::uint64_t bytes) {
   bytes_ += bytes;
   const auto now = std::chrono::steady_clock::now();
-  if (!line_.shows() || now - shown_ < show_interval) return;
+  if (now - shown_ < redraw_pause) return;
   shown_ = now;
   line_.show(what_ + ": " + summary());
 }

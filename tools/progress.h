@@ -1,5 +1,5 @@
-// How far long work is: one line of standard error that changes, on a terminal only, never beside
-// JSON, and gone at the end.
+// How far long work is, on standard error: on a terminal one line that changes and is gone at the
+// end; elsewhere (a log, a pipe) a plain line now and then; nothing beside JSON.
 #pragma once
 
 #include <chrono>
@@ -15,11 +15,14 @@
 
 namespace rowan::tools {
 
-bool shows_progress(bool terminal, bool json);
+enum class ProgressStyle : std::uint8_t { none, one_line, plain_lines };
+ProgressStyle progress_style(bool terminal, bool json);
 
 // What replaces the line on a terminal of so many columns (0: not known), without its last one,
 // where some break the line. Control characters are shown as '?'.
 std::string progress_update(std::string_view text, std::size_t columns);
+
+std::string plain_progress(std::string_view text);
 
 class ProgressLine {
  public:
@@ -27,10 +30,13 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ~ProgressLine();
   void show(std::string_view text);
-  bool shows() const { return shows_; }
 
  private:
-  bool shows_, used_ = false;
+  using Clock = std::chrono::steady_clock;
+  ProgressStyle style_;
+  Clock::duration pause_;  // between two of them
+  Clock::time_point shown_;
+  bool used_ = false;
 };
 
 // Bytes and their rate.

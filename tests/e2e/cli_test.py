@@ -393,7 +393,7 @@ class StandIn:
 
 
 class Progress(Case):
-    """Long work shows how far it is: to a terminal only, and never beside JSON."""
+    """Long work shows how far it is: on one line of a terminal, and never beside JSON."""
 
     WORK = "GET /v1/work/5?wait=true"
     CHECK = {"POST /v1/appliances/vm1/check?background=true": [{"work": 5}],
@@ -449,7 +449,7 @@ class Progress(Case):
             self.assertEqual((status, shown), (0, ""))
             json.loads(out)
 
-    def test_nothing_of_it_in_a_pipe(self):
+    def test_short_work_says_nothing_of_it_in_a_pipe(self):
         daemon = StandIn(self.state, self.CHECK)
         self.assertEqual(self.ok("check", "vm1"), "appliance vm1: sound\n")
         daemon.close()

@@ -5,11 +5,11 @@
 namespace rowan::tools {
 namespace {
 
-TEST_CASE("progress is for people at a terminal, and never beside JSON") {
-  CHECK(shows_progress(true, false));
-  CHECK_FALSE(shows_progress(true, true));
-  CHECK_FALSE(shows_progress(false, false));
-  CHECK_FALSE(shows_progress(false, true));
+TEST_CASE("progress is a line at a terminal, lines elsewhere, and never beside JSON") {
+  CHECK(progress_style(true, false) == ProgressStyle::one_line);
+  CHECK(progress_style(false, false) == ProgressStyle::plain_lines);
+  CHECK(progress_style(true, true) == ProgressStyle::none);
+  CHECK(progress_style(false, true) == ProgressStyle::none);
 }
 
 TEST_CASE("a line of progress replaces the last one and never wraps") {
@@ -19,6 +19,7 @@ TEST_CASE("a line of progress replaces the last one and never wraps") {
   CHECK(progress_update("checking", 1) == "\r\033[K");
   CHECK(progress_update("\xc3\xa4\xc3\xb6\xc3\xbc", 3) == "\r\033[K\xc3\xa4\xc3\xb6");
   CHECK(progress_update("a\033[2Jb\x7f", 80) == "\r\033[Ka?[2Jb?");
+  CHECK(plain_progress("a\033[2Jb\x7f") == "a?[2Jb?\n");
 }
 
 TEST_CASE("a check says how far it is, in pages and then in bytes") {
