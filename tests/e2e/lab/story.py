@@ -71,8 +71,8 @@ class Story:
                 owned.kill() if isinstance(owned, Child) else owned.stop()
             except (OSError, LabError) as error:
                 self.note(f"while ending {owned}: {error}")
-        subprocess.run(["umount", "--recursive", "--quiet", self.work], check=False,
-                       stderr=subprocess.DEVNULL)
+        for mounted in reversed(mounts_below(self.work)):
+            subprocess.run(["umount", "--lazy", mounted], check=False)
         if keep:
             self.note(f"logs and state are kept in {self.work}")
         else:
@@ -88,6 +88,13 @@ class Story:
             with open(path, "rb") as log:
                 lines = log.read().decode(errors="replace").splitlines()[-30:]
             print(f"--- the end of {path}\n" + "\n".join(lines), flush=True)
+
+
+def mounts_below(directory):
+    """In the order in which they were made."""
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
+        points = [line.split(" ")[1] for line in mounts]
+    return [point for point in points if point.startswith(directory + os.sep)]
 
 
 def assets():
