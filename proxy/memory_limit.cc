@@ -20,7 +20,7 @@ constexpr std::uint64_t least_for_calls = 16u << 20, most_for_calls = 256u << 20
 constexpr std::uint64_t own_needs = 100u << 20;
 constexpr std::uint64_t no_limit = std::numeric_limits<std::uint64_t>::max();
 
-std::uint64_t of_process(__rlimit_resource_t resource) {
+std::uint64_t of_resource(__rlimit_resource_t resource) {
   rlimit limit{};
   if (::getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return no_limit;
   return limit.rlim_cur;
@@ -78,9 +78,12 @@ std::vector<std::string> group_limit_files(std::string_view membership) {
   return files;
 }
 
+std::uint64_t process_limit() {
+  return std::min({of_machine(), of_resource(RLIMIT_DATA), of_resource(RLIMIT_AS)});
+}
+
 std::uint64_t memory_limit() {
-  std::uint64_t least =
-      std::min({of_machine(), of_process(RLIMIT_DATA), of_process(RLIMIT_AS)});
+  std::uint64_t least = process_limit();
   std::ifstream file("/proc/self/cgroup");
   std::string membership{std::istreambuf_iterator<char>(file), {}};
   for (const std::string& path : group_limit_files(membership)) {

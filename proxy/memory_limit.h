@@ -9,8 +9,11 @@
 
 namespace rowan::proxy {
 
-// The least of the machine's memory, the process' limits (RLIMIT_DATA, RLIMIT_AS) and those of its
-// control groups, in bytes.
+// The least of the machine's memory and the process' limits (RLIMIT_DATA, RLIMIT_AS), in bytes.
+// Allocates nothing.
+std::uint64_t process_limit();
+
+// The least of that and of the limits of the process' control groups, in bytes.
 std::uint64_t memory_limit();
 
 // One heap for all threads, of which there are few. With one for each, what disk threads made and
