@@ -330,14 +330,19 @@ TEST_CASE("an image that lies on another disk now is the same image") {
   REQUIRE(bench.image().stats().drifted == 0);
 }
 
+// A file of the same size and mtime takes the place of this one, under another number.
+void put_in_place_of(ImageBench& bench, const std::string& path, std::uint64_t seed) {
+  const cache::ImageAttributes before = bench.source().attributes_of(path);
+  bench.source().replace_file(path, seed, before.size, false);
+  bench.source().attributes_of(path).mtime = before.mtime;
+}
+
 TEST_CASE("another content under another number is drift, whatever size and mtime say") {
   for (bool stale : {true, false}) {
     ImageBench bench;
     ObjectId cc = bench.find("usr/bin/cc");
     REQUIRE(*bench.read(cc, 0, 16384) == ImageBench::content(4, 0, 16384));
-    const cache::ImageAttributes before = bench.source().attributes_of("usr/bin/cc");
-    bench.source().replace_file("usr/bin/cc", 99, before.size, false);
-    bench.source().attributes_of("usr/bin/cc").mtime = before.mtime;
+    put_in_place_of(bench, "usr/bin/cc", 99);
     if (stale) bench.source().forget_handles();
     else bench.source().follow_names();
     REQUIRE(bench.read(cc, 500'000, 10).failed_with(Errc::io));
@@ -350,9 +355,7 @@ TEST_CASE("a true copy under another number goes on, also behind handles that fo
   ImageBench bench;
   ObjectId cc = bench.find("usr/bin/cc");
   REQUIRE(*bench.read(cc, 0, 16384) == ImageBench::content(4, 0, 16384));
-  const cache::ImageAttributes before = bench.source().attributes_of("usr/bin/cc");
-  bench.source().replace_file("usr/bin/cc", 4, before.size, false);
-  bench.source().attributes_of("usr/bin/cc").mtime = before.mtime;
+  put_in_place_of(bench, "usr/bin/cc", 4);
   bench.source().follow_names();
   REQUIRE(*bench.read(cc, 500'000, 10) == ImageBench::content(4, 500'000, 10));
   REQUIRE(*bench.read(cc, 700'000, 10) == ImageBench::content(4, 700'000, 10));
