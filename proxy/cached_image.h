@@ -135,7 +135,9 @@ class CachedImage final : public Image {
                                                            cache::ImageAttributes known,
                                                            const SourceRef& ref,
                                                            cache::ImageAttributes seen);
-  Task<Result<bool>> shows_cached(cache::BlockKey unit, std::uint64_t size, const SourceRef& ref);
+  // Nothing: the unit is not cached any more (evicted, or found damaged and dropped).
+  Task<Result<std::optional<bool>>> shows_cached(cache::BlockKey unit, std::uint64_t size,
+                                                 const SourceRef& ref);
   Task<Result<void>> expect_same(cache::ObjectId file, cache::ImageAttributes known,
                                  cache::ImageAttributes seen);
   Task<void> mark_drifted(cache::ObjectId id, std::string what);

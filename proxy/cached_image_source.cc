@@ -177,28 +177,29 @@ Task<Result<std::optional<std::string>>> CachedImage::describe_change(ObjectId i
   for (std::uint32_t index = 0; index < end && compared < max_units_compared; ++index) {
     const cache::BlockKey unit{version_, id, index};
     if (!parts_.blocks.contains(unit)) continue;
-    Result<bool> shown = co_await shows_cached(unit, known.size, ref);
-    if (!shown) co_return std::move(shown).error();
-    if (!*shown) change = "content became another in a file of the same size and mtime";
-    if (change) break;
+    Result<std::optional<bool>> same = co_await shows_cached(unit, known.size, ref);
+    if (!same) co_return std::move(same).error();
+    if (!*same) continue;
+    if (!**same) co_return "content became another in a file of the same size and mtime";
     ++compared;
   }
   co_return change;
 }
 
-Task<Result<bool>> CachedImage::shows_cached(cache::BlockKey unit, std::uint64_t size,
-                                             const SourceRef& ref) {
+Task<Result<std::optional<bool>>> CachedImage::shows_cached(cache::BlockKey unit,
+                                                            std::uint64_t size,
+                                                            const SourceRef& ref) {
   const std::uint64_t offset = std::uint64_t{unit.index} * cache::unit_size;
   const auto count = std::min<std::uint64_t>(cache::unit_size, size - offset);
   std::vector<std::byte> cached(count), shown(count);
   auto question = [this, unit, &cached] { return parts_.blocks.read(unit, 0, cached); };
   Result<void> had = co_await parts_.block_jobs.with_loads(question);
-  if (!had) co_return true;  // evicted, or damaged and dropped: nothing to compare
+  if (!had) co_return std::nullopt;
   ++stats_.source_calls;
   Result<SourceRead> read = co_await parts_.source.read(ref, offset, shown);
   if (!read) co_return for_client(read.error());
   if (read->count != count) co_return Error(Errc::io, "the source gave less than the file's size");
-  co_return cached == shown;
+  co_return std::optional(cached == shown);
 }
 
 Task<void> CachedImage::mark_drifted(ObjectId id, std::string what) {

@@ -351,6 +351,23 @@ TEST_CASE("another content under another number is drift, whatever size and mtim
   }
 }
 
+TEST_CASE("units found damaged when a file under another number is compared do not count") {
+  ImageBench bench;
+  ObjectId cc = bench.find("usr/bin/cc");
+  for (std::uint64_t unit = 0; unit < 4; ++unit) {
+    REQUIRE(bench.read(cc, unit * cache::unit_size, cache::unit_size).has_value());
+  }
+  bench.restart();
+  bench.flip_cached_bits();
+  const std::uint64_t whole = 20 * cache::unit_size;
+  REQUIRE(bench.read(cc, whole, cache::unit_size).has_value());
+  put_in_place_of(bench, "usr/bin/cc", 99);
+  bench.source().forget_handles();
+  REQUIRE(bench.read(cc, 500'000, 10).failed_with(Errc::io));
+  REQUIRE(bench.blocks().usage().damaged == 4);
+  REQUIRE(bench.image().stats().drifted_paths == std::vector<std::string>{"/usr/bin/cc"});
+}
+
 TEST_CASE("a true copy under another number goes on, also behind handles that follow names") {
   ImageBench bench;
   ObjectId cc = bench.find("usr/bin/cc");
