@@ -115,7 +115,7 @@ Task<Result<std::uint16_t>> NfsMount::ask_port(std::uint32_t program, std::uint3
   Result<std::uint16_t> port = co_await portmap.getport(program, version);
   std::erase(brief_, &client);
   co_await client.close();
-  if (!port) {
+  if (!port && !client.unresolved()) {
     Error error = std::move(port).error();
     error.detail +=
         "; name the port in the source (?nfsport=N&mountport=N) or start its port mapper";

@@ -77,6 +77,7 @@ class Client::Impl final : public ClientLinkOwner {
                                                   [](const auto& link) { return link->up(); }));
   }
   bool fell_back() const { return fell_back_; }
+  bool unresolved() const { return unresolved_; }
 
  private:
   Result<void> submit(OutgoingCall& call);
@@ -108,6 +109,7 @@ class Client::Impl final : public ClientLinkOwner {
   bool pump_wanted_ = false;
   bool closed_ = false;
   bool fell_back_ = false;
+  bool unresolved_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // for deferred work
 };
 
@@ -217,6 +219,7 @@ void Client::Impl::link_up(ClientLink& link) {
 void Client::Impl::link_down(ClientLink& link, const std::string& why) {
   ++counters_.broken;
   last_error_ = why;
+  unresolved_ = link.unresolved();
   log(Level::debug, "client.down", {{"server", where(options_)}, {"why", why}});
   std::vector<OutgoingCall*> calls = link.take_calls();
   waiting_.insert(waiting_.begin(), calls.begin(), calls.end());
@@ -356,5 +359,7 @@ const ClientOptions& Client::options() const { return impl_->options(); }
 const ClientCounters& Client::counters() const { return impl_->counters(); }
 std::size_t Client::connected() const { return impl_->connected(); }
 bool Client::fell_back_to_any_port() const { return impl_->fell_back(); }
+
+bool Client::unresolved() const { return impl_->unresolved(); }
 
 }  // namespace rowan::rpc

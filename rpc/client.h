@@ -89,6 +89,8 @@ class Client {
   std::size_t connected() const;
   // True if reserved_port was asked for and the connection made last could not have one.
   bool fell_back_to_any_port() const;
+  // True if the connection that ended last could not be made for want of the host's address.
+  bool unresolved() const;
 
  private:
   class Impl;

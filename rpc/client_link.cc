@@ -58,7 +58,7 @@ void ClientLink::connect() {
   state_ = State::connecting;
   timeout_ = loop_.call_after(options_.connect_timeout, [self = shared_from_this()] {
     self->timeout_ = 0;
-    self->fail(self->last_error_.empty() ? "connecting takes too long" : self->last_error_);
+    self->connecting_takes_too_long();
   });
   // Never fails inside connect(): the owner is in the middle of something.
   if (auto numeric = numeric_address(options_.host, options_.port)) {
@@ -69,16 +69,28 @@ void ClientLink::connect() {
   }
 }
 
+void ClientLink::connecting_takes_too_long() {
+  if (unresolved_) fail_unresolved("no answer yet");
+  else fail(last_error_.empty() ? "connecting takes too long" : last_error_);
+}
+
+void ClientLink::fail_unresolved(const std::string& why) {
+  unresolved_ = true;
+  fail("the name '" + options_.host + "' cannot be resolved: " + why +
+       "; check its spelling, /etc/hosts and the DNS server, or give the address instead");
+}
+
 void ClientLink::resolve() {
+  unresolved_ = true;
   resolver_.async_resolve(
       options_.host, std::to_string(options_.port),
       [self = shared_from_this()](const error_code& error, tcp::resolver::results_type found) {
         if (self->state_ != State::connecting) return;
-        if (error) {
-          self->fail("the name '" + self->options_.host +
-                     "' cannot be resolved: " + error.message());
+        if (error || found.empty()) {
+          self->fail_unresolved(error ? error.message() : "it has no address");
           return;
         }
+        self->unresolved_ = false;
         for (const auto& entry : found) {
           SocketAddress address;
           tcp::endpoint endpoint = entry.endpoint();
@@ -95,7 +107,7 @@ void ClientLink::resolve() {
 void ClientLink::try_next_address() {
   if (state_ != State::connecting) return;
   if (addresses_.empty()) {
-    fail(last_error_.empty() ? "the name has no address" : last_error_);
+    fail(last_error_);
     return;
   }
   SocketAddress address = addresses_.back();

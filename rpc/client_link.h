@@ -66,6 +66,8 @@ class ClientLink : public std::enable_shared_from_this<ClientLink> {
   std::uint64_t unmatched() const { return table_.counters().unmatched; }
   bool any_reply() const { return table_.counters().matched != 0; }
   bool any_port() const { return any_port_; }
+  // The host's name led to no address.
+  bool unresolved() const { return unresolved_; }
 
   // Only with room. What is sent in one turn of the loop leaves together.
   void send(OutgoingCall& call);
@@ -80,6 +82,8 @@ class ClientLink : public std::enable_shared_from_this<ClientLink> {
   enum class State { idle, connecting, up, down };
 
   void resolve();
+  void fail_unresolved(const std::string& why);
+  void connecting_takes_too_long();
   void try_next_address();
   bool bind_reserved(int family);
   void connected();
@@ -106,6 +110,7 @@ class ClientLink : public std::enable_shared_from_this<ClientLink> {
   Loop::TimerId timeout_ = 0;
   State state_ = State::idle;
   bool any_port_ = false;
+  bool unresolved_ = false;
   bool flush_wanted_ = false;
   bool waiting_to_write_ = false;
 };

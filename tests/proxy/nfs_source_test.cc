@@ -149,6 +149,30 @@ TEST_CASE("with nobody there operations fail soon, and work once somebody is") {
   run_until(f.loop, [&] { return run_task(f.loop, f.source->root()).has_value(); });
 }
 
+TEST_CASE("who cannot be mounted is told what to do: about the name, or about the port") {
+  Fixture f;
+  NfsSourceOptions options = quick();
+  options.deadline = seconds(20);
+  options.portmap_port = f.origin.port();
+  f.origin.stop();
+  auto remedy_of = [&](const std::string& url) {
+    f.open(url, options);
+    auto failed = run_task(f.loop, f.source->root());
+    REQUIRE(failed.failed_with(Errc::disconnected));
+    return failed.error().detail;
+  };
+  const std::string refused = remedy_of("nfs://127.0.0.1/export");
+  CHECK(refused.find("port mapper") != std::string::npos);
+  CHECK(refused.find("/etc/hosts") == std::string::npos);
+  for (const char* ports : {"", "?nfsport=1&mountport=1"}) {
+    // No name of a host: nobody is asked for it.
+    const std::string unknown = remedy_of(std::string("nfs://no..host/export") + ports);
+    CHECK(unknown.find("'no..host' cannot be resolved") != std::string::npos);
+    CHECK(unknown.find("/etc/hosts") != std::string::npos);
+    CHECK(unknown.find("port mapper") == std::string::npos);
+  }
+}
+
 TEST_CASE("reads are cut to the server's size, short answers continued") {
   Fixture f;
   f.origin.tree.rtmax = 512;
