@@ -89,7 +89,9 @@ Error FrameReader::damaged(std::string_view what) const {
 }
 
 Error FrameReader::cut_short() const {
-  return Error(Errc::corrupt, "the stream ends at byte " + std::to_string(offset_ + rest().size()) +
+  const std::uint64_t arrived = offset_ + rest().size();
+  if (arrived == 0) return Error(Errc::corrupt, "the stream is empty: nothing arrived");
+  return Error(Errc::corrupt, "the stream ends at byte " + std::to_string(arrived) +
                                   ", in the middle (frame " + std::to_string(number_) + ")");
 }
 

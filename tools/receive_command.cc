@@ -27,6 +27,14 @@ Error misplaced(const cache::FrameReader& reader) {
                                   ": its frames are not in order");
 }
 
+// With which the same stream comes again.
+std::string send_command_of(const proxy::StreamHeader& header) {
+  std::string command =
+      "rowan send " + header.appliance.name + "@" + header.checkpoint.name;
+  if (header.base != 0) command += " --since " + header.base_name;
+  return command;
+}
+
 class ReceiveStream {
  public:
   ReceiveStream(const CommandLine& line, AdminSession& session)
@@ -49,7 +57,22 @@ class ReceiveStream {
     return proxy::parse_json(answer);
   }
   std::string summary() const { return meter_.summary(); }
-  bool begun() const { return begun_; }
+
+  // After run() has failed.
+  std::string remedy() const {
+    std::string text;
+    if (cut_ && !begun_) {
+      return "; the sender failed or was not started: see what it said (in a script, "
+             "'set -o pipefail' makes its failure the pipe's)";
+    }
+    if (cut_) text += "; see what the sender said";
+    if (begun_) {
+      text += "; what arrived is kept: give the same stream again (" + again_ +
+              "), and it goes on there, or drop it with 'rowan receive " + line_.subject +
+              " --abort'";
+    }
+    return text;
+  }
 
  private:
   // False: the input has ended.
@@ -68,7 +91,9 @@ class ReceiveStream {
       TRY(auto frame, reader_.next());
       if (frame) return frame;
       TRY(const bool more, read_more());
-      if (!more) return reader_.cut_short();
+      if (more) continue;
+      cut_ = true;
+      return reader_.cut_short();
     }
   }
 
@@ -103,6 +128,8 @@ class ReceiveStream {
   }
 
   Result<void> begin(const std::string& header) {
+    TRY(const proxy::StreamHeader decoded, proxy::decode_header(header));
+    again_ = "'" + send_command_of(decoded) + "'";
     Json body;
     body["header"] = header;
     if (!line_.image.empty()) body["image"] = line_.image;
@@ -146,7 +173,8 @@ class ReceiveStream {
   Meter meter_;
   cache::FrameReader reader_;
   std::array<char, 256u << 10> chunk_;
-  bool begun_ = false;
+  bool begun_ = false, cut_ = false;
+  std::string again_;     // how
   std::string reached_;   // on disk there
   cache::ChangeTotals sum_;
   std::optional<cache::ChangeTotals> totals_;
@@ -178,14 +206,7 @@ Result<void> receive(const CommandLine& line) {
   AdminSession session(line);
   auto stream = std::make_unique<ReceiveStream>(line, session);
   Result<Json> answer = stream->run();
-  if (!answer) {
-    Error error = answer.error();
-    if (stream->begun()) {
-      error.detail += "; what arrived is kept: give the same stream again, or drop it with "
-                      "'rowan receive " + line.subject + " --abort'";
-    }
-    return error;
-  }
+  if (!answer) return Error(answer.error().code, answer.error().detail + stream->remedy());
   if (line.json) print(proxy::json_pretty(*answer) + "\n");
   else
     print("appliance " + line.subject + " is as " + text_of(*answer, "checkpoint") +

@@ -92,6 +92,15 @@ TEST_CASE("a stream that is cut anywhere has not ended") {
   }
 }
 
+TEST_CASE("where a stream was cut is said, and that nothing came when nothing did") {
+  FrameReader reader;
+  CHECK(reader.cut_short().detail == "the stream is empty: nothing arrived");
+  const std::string stream = written(sample).substr(0, 60);
+  reader.feed(stream);
+  REQUIRE(reader.next());
+  CHECK(reader.cut_short().detail.find("ends at byte 60, in the middle") != std::string::npos);
+}
+
 TEST_CASE("frames that are missing, repeated or swapped are found") {
   FrameWriter writer;
   const std::string head = writer.head(), one = writer.frame(1, "a"), two = writer.frame(1, "b"),

@@ -73,9 +73,9 @@ class Case(unittest.TestCase):
         self.daemons.append(daemon)
         return daemon
 
-    def run_rowan(self, *words, state=True):
+    def run_rowan(self, *words, state=True, fed=None):
         place = ["--state", self.state] if state else []
-        done = subprocess.run([ROWAN, *words, *place], capture_output=True, text=True,
+        done = subprocess.run([ROWAN, *words, *place], capture_output=True, text=True, input=fed,
                               timeout=PATIENCE, check=False)
         return done.returncode, done.stdout, done.stderr
 
@@ -124,6 +124,14 @@ class Words(Case):
                             (("receive", "vm1@a"), "rowan receive vm1")):
             self.fails(2, *words, says=says)
         self.fails(2, "show", "vm1@", says="cannot name")
+
+    def test_a_stream_that_does_not_come_is_laid_to_its_sender(self):
+        for fed, says in (("", "nothing arrived"), ("ROWANSTR", "ends at byte 8")):
+            status, _, err = self.run_rowan("receive", "vm1", fed=fed)
+            self.assertEqual(status, 1)
+            self.assertIn(says, err)
+            self.assertIn("see what it said", err)
+            self.assertNotIn("what arrived is kept", err)
 
     def test_a_word_that_is_no_command_is_named(self):
         self.fails(2, "dance", says="there is no command 'dance'; try 'rowan --help'")
