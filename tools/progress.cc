@@ -1,9 +1,11 @@
 #include "tools/progress.h"
 
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 
 #include "proxy/size_text.h"
@@ -28,6 +30,26 @@ std::size_t terminal_columns() {
 void write_now(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
+}
+
+constexpr std::array ending_signals{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+// The handler is gone by now: on return the process dies of the signal, as the shell expects.
+extern "C" void take_line_away(int signal) {
+  [[maybe_unused]] const ssize_t count = ::write(STDERR_FILENO, anew.data(), anew.size());
+  ::raise(signal);
+}
+
+// What is ignored (by nohup, in a background job) stays so.
+void exchange_handlers(void (*from)(int), void (*to)(int)) {
+  for (const int signal : ending_signals) {
+    struct sigaction now{};
+    if (::sigaction(signal, nullptr, &now) != 0 || now.sa_handler != from) continue;
+    struct sigaction next{};
+    next.sa_handler = to;
+    next.sa_flags = static_cast<int>(SA_RESETHAND);
+    ::sigaction(signal, &next, nullptr);
+  }
 }
 
 char shown(char c) {
@@ -69,13 +91,16 @@ void ProgressLine::show(std::string_view text) {
   const auto now = Clock::now();
   if (style_ == ProgressStyle::none || now - shown_ < pause_) return;
   shown_ = now;
-  used_ = true;
   const bool plain = style_ == ProgressStyle::plain_lines;
+  if (!used_ && !plain) exchange_handlers(SIG_DFL, take_line_away);
+  used_ = true;
   write_now(plain ? plain_progress(text) : progress_update(text, terminal_columns()));
 }
 
 ProgressLine::~ProgressLine() {
-  if (used_ && style_ == ProgressStyle::one_line) write_now(anew);
+  if (!used_ || style_ != ProgressStyle::one_line) return;
+  write_now(anew);
+  exchange_handlers(take_line_away, SIG_DFL);
 }
 
 Meter::Meter(const CommandLine& line, std::string what)

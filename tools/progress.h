@@ -24,6 +24,7 @@ std::string progress_update(std::string_view text, std::size_t columns);
 
 std::string plain_progress(std::string_view text);
 
+// While it shows something on a terminal, a signal that ends the command takes the line away first.
 class ProgressLine {
  public:
   explicit ProgressLine(const CommandLine& line);

@@ -1,9 +1,59 @@
 #include "tools/progress.h"
 
+#include <pty.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+
 #include "tests/support/catch.h"
 
 namespace rowan::tools {
 namespace {
+
+// What a line that a signal interrupts leaves on its terminal, and the signal that ended all.
+struct Leftover {
+  std::string text;
+  int signal = 0;
+};
+Leftover at_terminal(void (*before)(int), int signal) {
+  int terminal = -1;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::signal(signal, before);
+    {
+      ProgressLine progress{CommandLine()};
+      progress.show("checking");
+      ::raise(signal);
+    }
+    ::raise(SIGKILL);
+  }
+  Leftover left;
+  std::array<char, 256> piece;
+  // The end is an error: nobody has the other side open any more.
+  for (ssize_t count; (count = ::read(terminal, piece.data(), piece.size())) > 0;) {
+    left.text.append(piece.data(), static_cast<std::size_t>(count));
+  }
+  ::close(terminal);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+  left.signal = WTERMSIG(status);
+  return left;
+}
+
+TEST_CASE("a signal takes the line away and then ends the command, unless it is ignored") {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const Leftover ended = at_terminal(SIG_DFL, signal);
+    CHECK(ended.text == "\r\033[Kchecking\r\033[K");
+    CHECK(ended.signal == signal);
+    const Leftover ignored = at_terminal(SIG_IGN, signal);
+    CHECK(ignored.text == ended.text);
+    CHECK(ignored.signal == SIGKILL);
+  }
+}
 
 TEST_CASE("progress is a line at a terminal, lines elsewhere, and never beside JSON") {
   CHECK(progress_style(true, false) == ProgressStyle::one_line);
