@@ -12,8 +12,7 @@
 namespace rowan::proxy {
 namespace {
 
-constexpr std::array<std::string_view, 5> reasons{"asked", "schedule", "rollback", "clone",
-                                                   "send"};
+constexpr std::array<std::string_view, 4> reasons{"asked", "schedule", "rollback", "send"};
 
 Result<CheckpointReason> reason_member(const Json& object) {
   TRY(const std::string text, text_member(object, "reason"));

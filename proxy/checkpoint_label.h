@@ -19,7 +19,6 @@ enum class CheckpointReason : std::uint8_t {
   asked,     // rowan checkpoint
   schedule,  // --every
   rollback,  // what a roll-back left behind
-  clone,     // what a clone of the running state began from
   send,      // what a stream of the running state ends with; the next increment begins there
 };
 

@@ -46,6 +46,7 @@ TEST_CASE("what is not a label is called damaged") {
   const std::vector<std::string> bad{"",
                                      "{}",
                                      with("schedule", "whim"),
+                                     with("schedule", "clone"),
                                      with("before-upgrade", "a/b"),
                                      with("debian", "a/b"),
                                      with("1767571200", "9223372036854775808"),
