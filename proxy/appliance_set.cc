@@ -247,10 +247,18 @@ void ApplianceSet::checkpoints_changed(const ApplianceRecord& record, const Hist
 std::vector<const ApplianceRecord*> ApplianceSet::scheduled() const {
   std::vector<const ApplianceRecord*> found;
   for (const auto& [name, entry] : entries_) {
-    const bool wanted = entry.record.schedule.every != Duration::zero();
-    if (wanted && entry.state == State::open) found.push_back(&entry.record);
+    if (is_scheduled(entry)) found.push_back(&entry.record);
   }
   return found;
+}
+
+const ApplianceRecord* ApplianceSet::scheduled(std::string_view name) const {
+  const Entry* entry = find(name);
+  return entry != nullptr && is_scheduled(*entry) ? &entry->record : nullptr;
+}
+
+bool ApplianceSet::is_scheduled(const Entry& entry) {
+  return entry.state == State::open && entry.record.schedule.every != Duration::zero();
 }
 
 std::vector<ApplianceRecord> ApplianceSet::users(PoolId pool) const {

@@ -74,6 +74,8 @@ class ApplianceSet {
   void checkpoints_changed(const ApplianceRecord& record, const History& history);
   // Those that are served and make checkpoints by themselves. Until the next change.
   std::vector<const ApplianceRecord*> scheduled() const;
+  // The one of that name; null: none of them.
+  const ApplianceRecord* scheduled(std::string_view name) const;
   // All that are known and have their store in the pool.
   std::vector<ApplianceRecord> users(PoolId pool) const;
 
@@ -102,6 +104,7 @@ class ApplianceSet {
   Entry* find(std::string_view name);
   const Entry* find(std::string_view name) const;
   std::size_t count(State state) const;
+  static bool is_scheduled(const Entry& entry);
   Task<Result<void>> attempt(Entry& entry);
   Task<Result<void>> open_entry(Entry& entry);
   void note_failure(Entry& entry, const Error& error);

@@ -21,7 +21,9 @@ LiveHost::LiveHost(Loop& loop, DiskPool& disk, StateDir& state, Registry& regist
       versions_(loop, disk, registry, pools_, exports_),
       views_(loop, registry, images_, pools_, exports_),
       appliances_(loop, disk, registry, {images_, pools_, views_, exports_}, options.opening),
-      scheduler_(loop, versions_, [this] { return appliances_.scheduled(); }),
+      scheduler_(loop, versions_,
+                 {[this] { return appliances_.scheduled(); },
+                  [this](const std::string& name) { return appliances_.scheduled(name); }}),
       mounts_(loop, disk, state.root(), mount_.mounted()) {
   connect();
   mounts_.start();

@@ -27,8 +27,8 @@ std::vector<const Checkpoint*> scheduled(const History& history) {
 
 }  // namespace
 
-const ApplianceRecord* Agenda::next(std::span<const ApplianceRecord* const> scheduled,
-                                    std::int64_t now) {
+std::vector<const ApplianceRecord*> Agenda::due(
+    std::span<const ApplianceRecord* const> scheduled, std::int64_t now) {
   if (due_.size() > scheduled.size()) {
     std::map<cache::ApplianceId, std::int64_t> kept;
     for (const ApplianceRecord* record : scheduled) {
@@ -36,14 +36,15 @@ const ApplianceRecord* Agenda::next(std::span<const ApplianceRecord* const> sche
     }
     due_ = std::move(kept);
   }
+  std::vector<const ApplianceRecord*> found;
   for (const ApplianceRecord* record : scheduled) {
     auto known = due_.find(record->id);
     // Never further off than one interval, whatever was done to the clock or the schedule.
     const bool waits = known != due_.end() && known->second > now &&
                        known->second <= now + std::max(seconds_of(record->schedule), retry_seconds);
-    if (!waits) return record;
+    if (!waits) found.push_back(record);
   }
-  return nullptr;
+  return found;
 }
 
 std::int64_t next_due(const Schedule& schedule, std::optional<std::int64_t> last,
@@ -78,28 +79,37 @@ Task<void> Scheduler::stop() {
 
 void Scheduler::look() {
   start();
-  if (!busy_) tasks_.start(serve_all());
+  if (!busy_) tasks_.start(serve_due());
 }
 
-// A copy: the appliance may be removed while it is served.
-std::optional<ApplianceRecord> Scheduler::next() {
-  if (stopping_) return std::nullopt;
-  const std::vector<const ApplianceRecord*> scheduled = records_();
-  const ApplianceRecord* found = agenda_.next(scheduled, loop_.clock().wall().seconds);
-  return found != nullptr ? std::optional(*found) : std::nullopt;
+std::vector<std::string> Scheduler::due() {
+  const std::vector<const ApplianceRecord*> scheduled = appliances_.all();
+  std::vector<std::string> names;
+  for (const ApplianceRecord* record : agenda_.due(scheduled, loop_.clock().wall().seconds))
+    names.push_back(record->name);
+  return names;
 }
 
 // One appliance at a time: checkpoints are cheap, and nobody waits for these.
-Task<void> Scheduler::serve_all() {
+Task<void> Scheduler::serve_due() {
   busy_ = true;
-  while (const std::optional<ApplianceRecord> record = next()) {
-    Result<void> done = co_await make_and_thin(*record);
-    if (done) continue;
-    agenda_.set(record->id, loop_.clock().wall().seconds + retry_seconds);
-    log(Level::error, "schedule.failed",
-        {{"appliance", record->name}, {"why", to_string(done.error())}});
+  const std::vector<std::string> names = due();
+  for (const std::string& name : names) {
+    if (stopping_) break;
+    // It may have changed, or be gone, since the round began.
+    const ApplianceRecord* record = appliances_.find(name);
+    if (record != nullptr) co_await serve(*record);
   }
   busy_ = false;
+}
+
+// A copy: the appliance may be removed while it is served.
+Task<void> Scheduler::serve(ApplianceRecord record) {
+  Result<void> done = co_await make_and_thin(record);
+  if (done) co_return;
+  agenda_.set(record.id, loop_.clock().wall().seconds + retry_seconds);
+  log(Level::error, "schedule.failed",
+      {{"appliance", record.name}, {"why", to_string(done.error())}});
 }
 
 Task<Result<void>> Scheduler::make_and_thin(const ApplianceRecord& record) {

@@ -25,8 +25,9 @@ std::vector<std::string> superseded(const Schedule& schedule, const History& his
 // once.
 class Agenda {
  public:
-  // The first of these that is to be looked at now; null: none. The others are forgotten.
-  const ApplianceRecord* next(std::span<const ApplianceRecord* const> scheduled, std::int64_t now);
+  // Those of these that are to be looked at now. What is known of others is forgotten.
+  std::vector<const ApplianceRecord*> due(std::span<const ApplianceRecord* const> scheduled,
+                                          std::int64_t now);
   void set(cache::ApplianceId id, std::int64_t when) { due_[id] = when; }
   std::size_t size() const { return due_.size(); }
 
@@ -36,11 +37,15 @@ class Agenda {
 
 class Scheduler {
  public:
-  // All outlive it. `records` gives the appliances that are served now and have a schedule; they
-  // are not kept.
-  using Records = std::function<std::vector<const ApplianceRecord*>()>;
-  Scheduler(Loop& loop, Versions& versions, Records records)
-      : loop_(loop), versions_(versions), records_(std::move(records)) {}
+  // The appliances that are served now and have a schedule: all, or the one of that name (null:
+  // none of them). The records are not kept.
+  struct Appliances {
+    std::function<std::vector<const ApplianceRecord*>()> all;
+    std::function<const ApplianceRecord*(const std::string& name)> find;
+  };
+  // All outlive it.
+  Scheduler(Loop& loop, Versions& versions, Appliances appliances)
+      : loop_(loop), versions_(versions), appliances_(std::move(appliances)) {}
 
   void start();
   // Nothing is begun any more; done when what is under way has ended.
@@ -48,13 +53,14 @@ class Scheduler {
 
  private:
   void look();
-  std::optional<ApplianceRecord> next();
-  Task<void> serve_all();
+  std::vector<std::string> due();
+  Task<void> serve_due();
+  Task<void> serve(ApplianceRecord record);
   Task<Result<void>> make_and_thin(const ApplianceRecord& record);
 
   Loop& loop_;
   Versions& versions_;
-  Records records_;
+  Appliances appliances_;
   Agenda agenda_;
   Loop::TimerId timer_ = 0;
   bool stopping_ = false, busy_ = false;

@@ -1,6 +1,8 @@
 #include "proxy/scheduler.h"
 
+#include "tests/proxy/live_fixture.h"
 #include "tests/support/catch.h"
+#include "tests/support/manual_loop.h"
 
 namespace rowan::proxy {
 namespace {
@@ -44,18 +46,16 @@ ApplianceRecord every_hour(std::uint64_t id) {
   return record;
 }
 
-TEST_CASE("all that are due are served in one round, and then none until it is time again") {
+TEST_CASE("all that were never looked at are due, and then none until it is time again") {
   const ApplianceRecord one = every_hour(1), two = every_hour(2), three = every_hour(3);
   const std::vector<const ApplianceRecord*> all{&one, &two, &three};
   Agenda agenda;
-  std::vector<const ApplianceRecord*> served;
-  while (const ApplianceRecord* record = agenda.next(all, 5000)) {
-    served.push_back(record);
-    agenda.set(record->id, 8600);
-  }
-  CHECK(served == all);
-  CHECK(agenda.next(all, 8599) == nullptr);
-  CHECK(agenda.next(all, 8600) == &one);
+  CHECK(agenda.due(all, 5000) == all);
+  for (const ApplianceRecord* record : {&one, &three}) agenda.set(record->id, 8600);
+  CHECK(agenda.due(all, 5000) == std::vector<const ApplianceRecord*>{&two});
+  agenda.set(two.id, 9000);
+  CHECK(agenda.due(all, 8599).empty());
+  CHECK(agenda.due(all, 8600) == std::vector<const ApplianceRecord*>{&one, &three});
 }
 
 TEST_CASE("a clock or a schedule that was changed does not put an appliance off for long") {
@@ -63,11 +63,11 @@ TEST_CASE("a clock or a schedule that was changed does not put an appliance off 
   const std::vector<const ApplianceRecord*> all{&one};
   Agenda agenda;
   agenda.set(one.id, 900'000);
-  CHECK(agenda.next(all, 5000) == &one);
+  CHECK(agenda.due(all, 5000) == all);
   agenda.set(one.id, 8600);
-  CHECK(agenda.next(all, 5000) == nullptr);
+  CHECK(agenda.due(all, 5000).empty());
   one.schedule.every = std::chrono::minutes(2);
-  CHECK(agenda.next(all, 5000) == &one);
+  CHECK(agenda.due(all, 5000) == all);
 }
 
 TEST_CASE("a failure is tried again after a minute though the interval is shorter") {
@@ -76,8 +76,8 @@ TEST_CASE("a failure is tried again after a minute though the interval is shorte
   const std::vector<const ApplianceRecord*> all{&one};
   Agenda agenda;
   agenda.set(one.id, 5060);
-  CHECK(agenda.next(all, 5000) == nullptr);
-  CHECK(agenda.next(all, 5060) == &one);
+  CHECK(agenda.due(all, 5000).empty());
+  CHECK(agenda.due(all, 5060) == all);
 }
 
 TEST_CASE("an appliance that is gone, or has no schedule any more, is forgotten") {
@@ -86,8 +86,58 @@ TEST_CASE("an appliance that is gone, or has no schedule any more, is forgotten"
   Agenda agenda;
   agenda.set(one.id, 8600);
   agenda.set(two.id, 8600);
-  CHECK(agenda.next(left, 5000) == nullptr);
+  CHECK(agenda.due(left, 5000).empty());
   CHECK(agenda.size() == 1);
+}
+
+// Appliances over one running state, each with checkpoints of its own.
+struct Round : test::LiveFixture {
+  Round() {
+    const ApplianceRecord first = create("vm");
+    start();
+    run(host->start_all());
+    for (const char* name : {"one", "two", "three"}) {
+      ApplianceRecord record = every_hour(100 + records.size());
+      record.name = name;
+      record.image = first.image;
+      record.version = first.version;
+      record.pool = first.pool;
+      record.head = first.head;
+      records.push_back(record);
+    }
+  }
+  std::size_t checkpoints_of(const ApplianceRecord& record) {
+    return run(host->versions().history(record)).value().checkpoints.size();
+  }
+
+  std::vector<ApplianceRecord> records;
+  test::ManualLoop time;
+};
+
+TEST_CASE("a round asks once who there is, and leaves out who has gone since it began") {
+  Round f;
+  std::size_t walks = 0;
+  std::vector<std::string> looked_up;
+  Scheduler::Appliances appliances;
+  appliances.all = [&] {
+    ++walks;
+    std::vector<const ApplianceRecord*> all;
+    for (const ApplianceRecord& record : f.records) all.push_back(&record);
+    return all;
+  };
+  appliances.find = [&](const std::string& name) {
+    looked_up.push_back(name);
+    return name == "two" ? nullptr : &f.records[name == "one" ? 0 : 2];
+  };
+  Scheduler scheduler(f.time, f.host->versions(), appliances);
+  scheduler.start();
+  f.time.advance(std::chrono::seconds(1));
+  while (f.checkpoints_of(f.records[2]) == 0) f.loop.run_some(std::chrono::seconds(1));
+  f.run(scheduler.stop());
+  CHECK(walks == 1);
+  CHECK(looked_up == std::vector<std::string>{"one", "two", "three"});
+  CHECK(f.checkpoints_of(f.records[0]) == 1);
+  CHECK(f.checkpoints_of(f.records[1]) == 0);
 }
 
 }  // namespace
