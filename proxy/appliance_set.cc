@@ -237,11 +237,20 @@ void ApplianceSet::update(const ApplianceRecord& record) {
   if (settings) appliance->update(*settings);
 }
 
+// While one is closed nobody can mount its checkpoints either.
+const ApplianceSet::Entry* ApplianceSet::find_open(std::string_view name) const {
+  const Entry* entry = find(name);
+  return entry != nullptr && entry->state == State::open ? entry : nullptr;
+}
+
+void ApplianceSet::checkpoint_made(const ApplianceRecord& record, const Checkpoint& checkpoint) {
+  const Entry* entry = find_open(record.name);
+  if (entry != nullptr) views_.add(entry->record, *entry->version, checkpoint);
+}
+
 void ApplianceSet::checkpoints_changed(const ApplianceRecord& record, const History& history) {
-  const Entry* entry = find(record.name);
-  // While it is closed nobody can mount its checkpoints either.
-  if (entry == nullptr || entry->state != State::open) return;
-  views_.know(entry->record, *entry->version, history);
+  const Entry* entry = find_open(record.name);
+  if (entry != nullptr) views_.know(entry->record, *entry->version, history);
 }
 
 std::vector<const ApplianceRecord*> ApplianceSet::scheduled() const {

@@ -70,7 +70,8 @@ class ApplianceSet {
   // Its record was changed: later openings go by it, and so does what of the settings can change
   // while it is served.
   void update(const ApplianceRecord& record);
-  // Its checkpoints are others now.
+  // It has one more, or its checkpoints are others now.
+  void checkpoint_made(const ApplianceRecord& record, const Checkpoint& checkpoint);
   void checkpoints_changed(const ApplianceRecord& record, const History& history);
   // Those that are served and make checkpoints by themselves. Until the next change.
   std::vector<const ApplianceRecord*> scheduled() const;
@@ -101,6 +102,7 @@ class ApplianceSet {
   };
 
   Entry& know(const ApplianceRecord& record);
+  const Entry* find_open(std::string_view name) const;
   Entry* find(std::string_view name);
   const Entry* find(std::string_view name) const;
   std::size_t count(State state) const;

@@ -41,17 +41,22 @@ CheckpointViews::Shared CheckpointViews::make_view(const ApplianceRecord& record
   return view;
 }
 
+void CheckpointViews::add(const ApplianceRecord& record, const ImageVersion& version,
+                          const Checkpoint& checkpoint) {
+  const cache::ApplianceId id = view_id(record.id, checkpoint.label.guid);
+  if (views_.contains(id)) return;
+  Shared view = make_view(record, version, checkpoint);
+  exports_.expect(id, view->name);
+  by_name_[view->name] = view;
+  views_[id] = std::move(view);
+}
+
 void CheckpointViews::know(const ApplianceRecord& record, const ImageVersion& version,
                            const History& history) {
   std::set<cache::ApplianceId> present;
   for (const Checkpoint& checkpoint : history.checkpoints) {
-    const cache::ApplianceId id = view_id(record.id, checkpoint.label.guid);
-    present.insert(id);
-    if (views_.contains(id)) continue;
-    Shared view = make_view(record, version, checkpoint);
-    exports_.expect(id, view->name);
-    by_name_[view->name] = view;
-    views_[id] = std::move(view);
+    present.insert(view_id(record.id, checkpoint.label.guid));
+    add(record, version, checkpoint);
   }
   std::vector<Shared> gone;
   const std::string prefix = record.name + "@";

@@ -40,6 +40,9 @@ class CheckpointViews {
   // The checkpoints that an appliance has now; those that are gone are closed. `version` is the
   // image's that they are above.
   void know(const ApplianceRecord& record, const ImageVersion& version, const History& history);
+  // One that came to them.
+  void add(const ApplianceRecord& record, const ImageVersion& version,
+           const Checkpoint& checkpoint);
   // The appliance is to be closed: its checkpoints are, and nobody opens them any more.
   Task<void> forget(cache::ApplianceId appliance);
   // not_found: not a checkpoint that is known.

@@ -44,9 +44,14 @@ void LiveHost::connect() {
     const std::size_t count = drop_orphans(pool.family(), users, loop_.clock().wall().seconds);
     if (count > 0) log(Level::info, "pool.orphans_dropped", {{"count", std::to_string(count)}});
   });
-  versions_.set_changed([this](const ApplianceRecord& record, const History& history) {
+  Versions::Watch watch;
+  watch.made = [this](const ApplianceRecord& record, const Checkpoint& checkpoint) {
+    appliances_.checkpoint_made(record, checkpoint);
+  };
+  watch.changed = [this](const ApplianceRecord& record, const History& history) {
     appliances_.checkpoints_changed(record, history);
-  });
+  };
+  versions_.set_watch(std::move(watch));
   exports_.set_opener([this](std::string name) { return views_.open(std::move(name)); });
   exports_.set_summon([this](cache::ApplianceId id) { views_.summon(id); });
 }

@@ -110,8 +110,9 @@ CheckpointLabel Versions::new_label(const ApplianceRecord& record, const History
   return label;
 }
 
-void Versions::tell(const ApplianceRecord& record, Pool& pool) {
-  if (changed_) changed_(record, history_of(pool, record));
+void Versions::tell_changed(const ApplianceRecord& record, Pool& pool) {
+  ++changes_told_;
+  if (watch_.changed) watch_.changed(record, history_of(pool, record));
 }
 
 Task<Result<Pool*>> Versions::acquire(const ApplianceRecord& record) {
@@ -153,9 +154,12 @@ Task<Result<Checkpoint>> Versions::checkpoint_in(Pool& pool, const ApplianceReco
   Result<StateId> state = co_await when_possible(pool.jobs(), question);
   if (!state) co_return std::move(state).error();
   made.state = *state;
+  const std::uint64_t told_before = changes_told_;
   Result<void> written = co_await pool.settle();
   if (!written) co_return std::move(written).error();
-  tell(record, pool);
+  // If others changed meanwhile it may be gone again.
+  if (changes_told_ != told_before) tell_changed(record, pool);
+  else if (watch_.made) watch_.made(record, made);
   co_return made;
 }
 
@@ -194,7 +198,7 @@ Task<Result<Checkpoint>> Versions::rollback(ApplianceRecord record, std::string 
   if (appliance != nullptr) co_await appliance->pause();
   Result<Checkpoint> left = co_await rollback_in(**pool, record, checkpoint);
   if (appliance != nullptr) appliance->resume();
-  if (left) tell(record, **pool);
+  if (left) tell_changed(record, **pool);
   co_await release(**pool);
   co_return left;
 }
@@ -279,7 +283,7 @@ Task<Result<void>> Versions::drop(ApplianceRecord record, std::string checkpoint
   };
   Result<void> dropped = co_await when_possible(pool.jobs(), question);
   if (dropped) dropped = co_await pool.settle();
-  if (dropped) tell(record, pool);
+  if (dropped) tell_changed(record, pool);
   co_await release(pool);
   co_return dropped;
 }

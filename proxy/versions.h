@@ -52,11 +52,17 @@ std::size_t drop_orphans(cache::StoreFamily& family, const std::vector<Appliance
 
 class Versions {
  public:
-  // All outlive it. `changed` hears of each appliance whose checkpoints are others now.
-  using Changed = std::function<void(const ApplianceRecord&, const History&)>;
+  // Who hears of checkpoints, once they are on disk as they are told.
+  struct Watch {
+    // One came to an appliance's. Costs the same however many it has.
+    std::function<void(const ApplianceRecord&, const Checkpoint&)> made;
+    // An appliance's are others now: these.
+    std::function<void(const ApplianceRecord&, const History&)> changed;
+  };
+  // All outlive it.
   Versions(Loop& loop, DiskPool& disk, Registry& registry, PoolSet& pools, Exports& exports)
       : loop_(loop), disk_(disk), registry_(registry), pools_(pools), exports_(exports) {}
-  void set_changed(Changed changed) { changed_ = std::move(changed); }
+  void set_watch(Watch watch) { watch_ = std::move(watch); }
 
   struct NewCheckpoint {
     std::string name;     // empty: of the time
@@ -105,14 +111,15 @@ class Versions {
   Task<Result<void>> pin_running(Pool& pool, const ApplianceRecord& record, Pins& into);
   Task<Result<std::vector<std::string>>> check_in(Pool& pool, const ApplianceRecord& record,
                                                   const cache::CheckOptions& options);
-  void tell(const ApplianceRecord& record, Pool& pool);
+  void tell_changed(const ApplianceRecord& record, Pool& pool);
 
   Loop& loop_;
   DiskPool& disk_;
   Registry& registry_;
   PoolSet& pools_;
   Exports& exports_;
-  Changed changed_;
+  Watch watch_;
+  std::uint64_t changes_told_ = 0;
 };
 
 }  // namespace rowan::proxy

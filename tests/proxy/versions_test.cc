@@ -2,6 +2,7 @@
 // mounted clients, clones, and what a crash in between leaves.
 #include "proxy/versions.h"
 
+#include <algorithm>
 #include <set>
 
 #include "tests/proxy/live_fixture.h"
@@ -140,6 +141,55 @@ TEST_CASE("a checkpoint shows what was, read-only, whatever becomes of the appli
   CHECK(f.create_file(root, "x") == nfs3::Status::rofs);
   CHECK(f.write(f.lookup(root, "new").object, "x") == nfs3::Status::rofs);
   CHECK(f.names() == std::vector<std::string>{"one"});
+}
+
+TEST_CASE("of a checkpoint that is made it alone is told, after one is dropped all that are left") {
+  Fixture f;
+  std::vector<std::string> made;
+  std::vector<std::size_t> changed;
+  Versions::Watch watch;
+  watch.made = [&](const ApplianceRecord&, const Checkpoint& one) {
+    made.push_back(one.label.name);
+  };
+  watch.changed = [&](const ApplianceRecord&, const History& history) {
+    changed.push_back(history.checkpoints.size());
+  };
+  f.versions().set_watch(std::move(watch));
+  for (const char* name : {"one", "two", "three"}) REQUIRE(f.checkpoint(name));
+  CHECK(made == std::vector<std::string>{"one", "two", "three"});
+  CHECK(changed.empty());
+  REQUIRE(f.run(f.versions().drop(f.record, "one")));
+  CHECK(changed == std::vector<std::size_t>{2});
+}
+
+TEST_CASE("a checkpoint that is dropped while it is made cannot be mounted") {
+  Fixture f;
+  TaskGroup tasks;
+  auto make = [&](std::string name) -> Task<void> {
+    Versions::NewCheckpoint wanted;
+    wanted.name = name;
+    Result<Checkpoint> done = co_await f.versions().checkpoint(f.record, wanted);
+    REQUIRE(done);
+  };
+  std::size_t dropped = 0;
+  auto drop = [&](std::string name) -> Task<void> {
+    Result<void> done = co_await f.versions().drop(f.record, name);
+    if (done) ++dropped;
+  };
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "c" + std::to_string(i);
+    tasks.start(make(name));
+    tasks.start(drop(name));
+  }
+  while (tasks.running() > 0) f.loop.run_some(std::chrono::seconds(1));
+  CHECK(dropped > 0);
+  const std::vector<std::string> left = f.names();
+  CHECK(left.size() == 20 - dropped);
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "c" + std::to_string(i);
+    const bool there = std::ranges::count(left, name) == 1;
+    CHECK(f.mount("vm@" + name) == (there ? mount3::Status::ok : mount3::Status::noent));
+  }
 }
 
 TEST_CASE("a handle of a checkpoint is good after a restart, and stale once it is removed") {
