@@ -47,11 +47,8 @@ Task<Result<void>> Appliance::close() {
   closing_ = true;
   co_await calls_ended();
   Result<void> result;
-  if (store_->stalled()) {
-    result = *store_->stalled();
-  } else {
-    result = co_await view_->durable(store_->applied());
-  }
+  if (!store_->stalled()) result = co_await view_->durable(store_->applied());
+  if (store_->stalled()) result = *store_->stalled();
   // A failed store has nothing to note; a stalled one would wait for room.
   if (result) store_->prepare_close();
   if (own_jobs_) co_await own_jobs_->drain();

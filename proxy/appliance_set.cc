@@ -14,8 +14,16 @@ namespace {
 // How often somebody looks whether what is under way has ended.
 constexpr Duration look_again = std::chrono::milliseconds(5);
 
+// What is lost is what RFC 1813 allows to be (4.8): clients notice by the write verifier.
 void log_unclean(const std::string& name, const Error& error) {
-  log(Level::error, "appliance.close_failed", {{"appliance", name}, {"why", to_string(error)}});
+  std::string_view remedy = "see what is wrong with that disk";
+  if (error.code == Errc::no_space) remedy = "make room on that disk before the next start";
+  if (error.code == Errc::limit) remedy = "raise the limit before the next start";
+  log(Level::error, "appliance.close_failed",
+      {{"appliance", name},
+       {"why", to_string(error)},
+       {"effect", "writes that were not committed may be lost; their clients send them again"},
+       {"remedy", remedy}});
 }
 
 }  // namespace
@@ -190,15 +198,23 @@ Task<void> ApplianceSet::close(std::string name) {
 Task<void> ApplianceSet::shut(Entry& entry, std::unique_ptr<Appliance> appliance) {
   co_await views_.forget(entry.record.id);
   Result<void> closed = co_await appliance->close();
-  if (!closed) log_unclean(entry.record.name, closed.error());
+  if (!closed) note_unclean(entry, closed.error());
   appliance.reset();
   co_await release(entry);
+}
+
+// Its pool fails for the same reason: that is said once.
+void ApplianceSet::note_unclean(Entry& entry, const Error& error) {
+  std::string why = to_string(error);
+  if (why != entry.unclean) log_unclean(entry.record.name, error);
+  entry.unclean = std::move(why);
 }
 
 // What it was opened with.
 Task<void> ApplianceSet::release(Entry& entry) {
   Result<void> closed = co_await pools_.release(entry.record.pool);
-  if (!closed) log_unclean(entry.record.name, closed.error());
+  if (!closed) note_unclean(entry, closed.error());
+  entry.unclean.clear();
   co_await images_.release(entry.version->id);
 }
 
@@ -289,7 +305,7 @@ void ApplianceSet::stop_opening() {
 Task<void> ApplianceSet::end_calls(Entry& entry) {
   Appliance* appliance = exports_.find(entry.record.id);
   Result<void> closed = co_await appliance->close();
-  if (!closed) log_unclean(entry.record.name, closed.error());
+  if (!closed) note_unclean(entry, closed.error());
 }
 
 Task<void> ApplianceSet::close_all() {

@@ -97,6 +97,7 @@ class ApplianceSet {
     Result<ImageVersion> version;
     State state = State::waiting;
     std::string why{};                                    // it failed
+    std::string unclean{};                              // why it was not closed well, just now
     Duration pause{};                                   // before it is tried again
     MonotonicTime retry_at{};
   };
@@ -112,6 +113,7 @@ class ApplianceSet {
   void note_failure(Entry& entry, const Error& error);
   Task<void> shut(Entry& entry, std::unique_ptr<Appliance> appliance);
   Task<void> end_calls(Entry& entry);
+  static void note_unclean(Entry& entry, const Error& error);
   Task<void> release(Entry& entry);
   Task<void> until_idle(std::string name);
   void start_workers();

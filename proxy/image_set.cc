@@ -53,6 +53,7 @@ Task<Result<ImageSet::OpenCatalog*>> ImageSet::acquire_catalog(
     fresh.directory = std::move(directory);
     fresh.catalog = std::move(*catalog);
     fresh.jobs = std::make_unique<JobRunner<cache::Catalog>>(loop_, disk_, *fresh.catalog);
+    fresh.jobs->stop_waiting(patience_ends_);
     found = catalogs_.emplace(image, std::move(fresh)).first;
   }
   ++found->second.users;
@@ -149,6 +150,11 @@ Task<void> ImageSet::read_drifted(OpenCatalog& catalog, OpenVersion& version,
     Result<std::string> path = co_await catalog.jobs->with_loads(ask_path);
     version.drifted.push_back(path ? *path : "object " + std::to_string(to_number(object)));
   }
+}
+
+void ImageSet::stop_waiting(MonotonicTime from) {
+  patience_ends_ = from;
+  for (auto& [image, open] : catalogs_) open.jobs->stop_waiting(from);
 }
 
 Task<void> ImageSet::drain() { co_await block_jobs_.drain(); }

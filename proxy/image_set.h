@@ -57,6 +57,9 @@ class ImageSet {
   // Writes what the block cache still has in memory. When all users are gone.
   Task<void> drain();
 
+  // JobRunner::stop_waiting() for all catalogues, also those that are opened later.
+  void stop_waiting(MonotonicTime from);
+
   // Null: not open.
   const CachedImage* find(cache::VersionId version) const;
   // Paths that were known to have drifted when the version was opened; at most a few.
@@ -97,6 +100,7 @@ class ImageSet {
   OpenSource open_source_;
   JobRunner<cache::BlockCache> block_jobs_;
   Turn turn_;
+  MonotonicTime patience_ends_ = MonotonicTime::max();
   std::map<std::string, OpenCatalog> catalogs_;
   std::map<cache::VersionId, OpenVersion> versions_;
 };

@@ -55,7 +55,7 @@ class JobRunner {
 
   // Completes once the disk has `ticket`, or with the engine's failure. Concurrent callers share
   // one sync. While the engine is stalled (a full disk, too few descriptors) they wait, and it is
-  // asked again every `stall_retry`.
+  // asked again every `stall_retry`. try_later: after stop_waiting().
   Task<Result<void>> durable(std::uint64_t ticket) {
     if (engine_.durable() < ticket && !engine_.failure()) {
       engine_.want_durable(ticket);
@@ -64,9 +64,13 @@ class JobRunner {
       co_await awaiter;
     }
     if (engine_.durable() >= ticket) co_return Result<void>();
-    CHECK(engine_.failure().has_value());
+    if (!engine_.failure()) co_return put_off();
     co_return *engine_.failure();
   }
+
+  // From that time on nobody waits for a stalled engine any more; with a try each for what comes
+  // later. For a shutdown.
+  void stop_waiting(MonotonicTime from) { patience_ends_ = from; }
 
   // Runs every job the engine has, and whatever those lead to. For a clean shutdown, and before
   // destruction.
@@ -157,9 +161,20 @@ class JobRunner {
   void hand_out() {
     while (std::unique_ptr<Job> job = engine_.next_job()) submit(std::move(job), nullptr);
     wake_durable();
-    if (in_flight_ == 0 && retry_timer_ == 0 && stalled()) {
+    if (in_flight_ != 0 || !stalled()) return;
+    if (loop_.clock().now() >= patience_ends_) {
+      wake_ticket_waiters([](const TicketWaiter&) { return true; });
+    } else if (retry_timer_ == 0) {
       retry_timer_ = loop_.call_after(stall_retry, [this] { retry(); });
     }
+  }
+
+  Error put_off() const {
+    std::string why = "the disk does not take what was written";
+    if constexpr (requires { engine_.stalled(); }) {
+      if (engine_.stalled()) why = engine_.stalled()->detail;
+    }
+    return Error(Errc::try_later, why);
   }
 
   // With no job out, an engine for which somebody waits waits itself.
@@ -205,15 +220,19 @@ class JobRunner {
 
   void wake_durable() {
     if constexpr (requires { engine_.durable(); }) {
-      auto due = [this](const TicketWaiter& waiting) {
+      wake_ticket_waiters([this](const TicketWaiter& waiting) {
         return waiting.ticket <= engine_.durable() || engine_.failure().has_value();
-      };
-      auto rest = std::stable_partition(ticket_waiters_.begin(), ticket_waiters_.end(), due);
-      for (auto at = ticket_waiters_.begin(); at != rest; ++at) {
-        loop_.defer([waiter = at->waiter] { waiter.resume(); });
-      }
-      ticket_waiters_.erase(ticket_waiters_.begin(), rest);
+      });
     }
+  }
+
+  template <class Due>
+  void wake_ticket_waiters(Due due) {
+    auto rest = std::stable_partition(ticket_waiters_.begin(), ticket_waiters_.end(), due);
+    for (auto at = ticket_waiters_.begin(); at != rest; ++at) {
+      loop_.defer([waiter = at->waiter] { waiter.resume(); });
+    }
+    ticket_waiters_.erase(ticket_waiters_.begin(), rest);
   }
 
   Loop& loop_;
@@ -222,6 +241,7 @@ class JobRunner {
   std::size_t in_flight_ = 0;
   bool pump_scheduled_ = false;
   Loop::TimerId retry_timer_ = 0;
+  MonotonicTime patience_ends_ = MonotonicTime::max();
   std::vector<TicketWaiter> ticket_waiters_;
   std::vector<std::coroutine_handle<>> completion_waiters_;
   std::vector<std::coroutine_handle<>> drainers_;

@@ -7,6 +7,12 @@
 #include "rpc/base/log.h"
 
 namespace rowan::proxy {
+namespace {
+
+// Clients that leave may give back what a store is short of: descriptors, or room.
+constexpr Duration stall_patience = std::chrono::seconds(3);
+
+}  // namespace
 
 LiveHost::LiveHost(Loop& loop, DiskPool& disk, StateDir& state, Registry& registry,
                    cache::BlockCache& blocks, const LiveOptions& options)
@@ -76,6 +82,14 @@ Task<Result<void>> LiveHost::stop(std::string name) {
   mount_.forget_clients_of(name);
   co_await appliances_.close(std::move(name));
   co_return Result<void>();
+}
+
+void LiveHost::stop_opening() {
+  stopping_ = true;
+  appliances_.stop_opening();
+  const MonotonicTime from = loop_.clock().now() + stall_patience;
+  pools_.stop_waiting(from);
+  images_.stop_waiting(from);
 }
 
 Task<void> LiveHost::shut_down() {

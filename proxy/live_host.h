@@ -47,11 +47,9 @@ class LiveHost final : public Host {
   // logged, shown as failed and tried again. Clients may be let in from its first step on: those of
   // appliances that are not open yet are told to wait.
   Task<void> start_all();
-  // Opens nothing more; shut_down() can then be quick.
-  void stop_opening() {
-    stopping_ = true;
-    appliances_.stop_opening();
-  }
+  // Opens nothing more, and soon nobody waits for room on a full disk any more; shut_down() can
+  // then be quick.
+  void stop_opening();
   // Lets calls end, makes everything durable, closes. Errors are logged by appliance.
   Task<void> shut_down();
 

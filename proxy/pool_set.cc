@@ -53,6 +53,7 @@ Task<Result<void>> PoolSet::open(Entry& entry, PoolId id,
   if (!family) co_return std::move(family).error();
   entry.pool =
       std::make_unique<Pool>(loop_, disk_, id, std::move(directory), std::move(*family));
+  entry.pool->jobs().stop_waiting(patience_ends_);
   if (prepare_) prepare_(*entry.pool);
   entry.pool->jobs().pump();
   co_return Result<void>();
@@ -74,16 +75,20 @@ Task<Result<void>> PoolSet::release(PoolId id) {
 Task<Result<void>> PoolSet::close(Entry& entry) {
   Pool& pool = *entry.pool;
   Result<void> result;
-  if (pool.family().stalled()) {
-    result = *pool.family().stalled();
-  } else {
-    result = co_await pool.settle();
-  }
+  if (!pool.family().stalled()) result = co_await pool.settle();
+  if (pool.family().stalled()) result = *pool.family().stalled();
   // A failed store has nothing to note; a stalled one would wait for room.
   if (result) pool.family().prepare_close();
   co_await pool.jobs().drain();
   entry.pool.reset();
   co_return result;
+}
+
+void PoolSet::stop_waiting(MonotonicTime from) {
+  patience_ends_ = from;
+  for (auto& [id, entry] : entries_) {
+    if (entry.pool) entry.pool->jobs().stop_waiting(from);
+  }
 }
 
 Pool* PoolSet::find(PoolId id) {

@@ -72,6 +72,8 @@ class PoolSet {
   // One user less, whose stores are gone; after the last one all is made durable and closed. An
   // error says what may be lost; it is closed all the same.
   Task<Result<void>> release(PoolId id);
+  // JobRunner::stop_waiting() for all of them, also those that are opened later.
+  void stop_waiting(MonotonicTime from);
   // Null: not open.
   Pool* find(PoolId id);
   std::size_t open_pools() const;
@@ -90,6 +92,7 @@ class PoolSet {
   DiskPool& disk_;
   cache::StoreOptions options_;
   Prepare prepare_;
+  MonotonicTime patience_ends_ = MonotonicTime::max();
   std::map<PoolId, Entry> entries_;
 };
 

@@ -6,6 +6,8 @@ import subprocess
 from lab.nfs import Mount, status_of
 from lab.rowan import Rowan
 from lab.story import tell
+from lab.wire import COMMIT, GETATTR, JUKEBOX, NOSPC, OK, WRITE, Reply, Wire
+from lab.wire import call, opaque, record, u32, u64, write_arguments
 
 MIB = 1 << 20
 
@@ -23,12 +25,82 @@ def fill(mount, directory):
     return written, "no error"
 
 
+def small_disk(story, name, megabytes):
+    path = story.directory(name)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", path],
+                   check=True)
+    return path
+
+
+class Hog:
+    """Somebody else's file, that takes all there is."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "hog")
+
+    def eat(self):
+        with open(self.path, "ab", buffering=0) as out:
+            try:
+                while True:
+                    out.write(bytes(65536))
+            except OSError:
+                pass
+
+    def give(self, size):
+        os.truncate(self.path, os.path.getsize(self.path) - size)
+
+    def go(self):
+        os.unlink(self.path)
+
+
+def write_unstable(client, handle):
+    """nfsstat3"""
+    arguments = write_arguments(handle, 0, os.urandom(65536), stable=0)
+    return client.ask(WRITE, arguments).status
+
+
+def stop_while_full(story):
+    """Others took the room of what was written and not committed yet."""
+    state = small_disk(story, "shared-disk", 128)
+    rowan = Rowan(story, state=state, options=["--cache-size", "16M"], name="sharing")
+    rowan.command("create", "vm", story.directory("image"))
+    hog = Hog(state)
+    with Wire(rowan.port) as client:
+        root = client.mount("/vm")[1]
+        client.create(root, b"f")
+        handle = client.lookup(root, b"f")[1]
+        status = OK
+        while status == OK:  # until the reserve for hard times is used up as well
+            status = write_unstable(client, handle)
+            hog.eat()
+        story.equal("what has no room any more is refused", status, NOSPC)
+        hog.give(40 * MIB)
+        story.equal("what has some again is taken", write_unstable(client, handle), OK)
+        hog.eat()
+        client.send(record(call(7, COMMIT, opaque(handle) + u64(0) + u32(0))))
+        story.equal("a COMMIT waits for room, others do not",
+                    client.ask(GETATTR, opaque(handle)).status, OK)
+        rowan.stop()
+        story.check("the daemon ends in good order all the same", True)
+        reply = Reply(client.receive())
+        story.equal("and the COMMIT is to be asked again", (reply.xid, reply.status), (7, JUKEBOX))
+    said = [line for line in rowan.child.log_tail().splitlines() if "close_failed" in line]
+    story.check("what may be lost is said once, with the place and the remedy",
+                len(said) == 1 and f"{state}/stores/" in said[0] and "not committed" in said[0]
+                and "make room" in said[0], said)
+    hog.go()
+    rowan.start()
+    with Wire(rowan.port) as client:
+        story.equal("with room it goes on", client.write(handle, 0, b"x" * 65536), OK)
+    rowan.stop()
+    rowan.command("check", "vm")
+
+
 def run(story):
     image = story.directory("image")
     with open(os.path.join(image, "from-the-image"), "wb") as out:
         out.write(b"image " * 1000)
-    state = story.directory("small-disk")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192m,mode=755", "tmpfs", state], check=True)
+    state = small_disk(story, "small-disk", 192)
     rowan = Rowan(story, state=state, options=["--cache-size", "16M"])
     rowan.command("image", "add", "image", image)
     rowan.command("create", "limited", "--image", "image", "--quota", "16M")
@@ -72,6 +144,7 @@ def run(story):
     for name in ("limited", "greedy"):
         rowan.command("check", name)
     story.check("both stores pass the checker", True)
+    stop_while_full(story)
 
 
 def check_contents(story, when, mount, files):
