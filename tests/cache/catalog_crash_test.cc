@@ -1,17 +1,16 @@
 // Power cuts at every step of the disk while a catalogue learns an image, against a plain model:
 // ids and listings that may be shown are there afterwards and for ever, and what is known is what
 // some first part of the calls made known.
-#include <deque>
 #include <memory>
-#include <optional>
 #include <random>
 #include <string>
 
 #include "cache/catalog_impl.h"
 #include "tests/support/catalog_model.h"
+#include "tests/support/crash_world.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/seeds.h"
-#include "tests/support/sim_disk.h"
+#include "tests/support/small_options.h"
 
 #include "tests/support/catch.h"
 
@@ -19,7 +18,6 @@ using namespace rowan;
 using namespace rowan::cache;
 using test::CatalogModel;
 using test::FileNumber;
-using test::Loss;
 using test::root_number;
 using test::SimDisk;
 using test::SourceTree;
@@ -28,141 +26,69 @@ namespace {
 
 const std::vector<VersionId> version_ids{VersionId{1}, VersionId{2}};
 
-TableOptions tiny_options() {
-  TableOptions options;
-  options.memory_table_bytes = 8 << 10;
-  options.pending_bytes = 256 << 10;
-  options.page_cache_bytes = 64 << 10;
-  options.segment_bytes = 8 << 20;
-  options.reserve_bytes = 64 << 10;
-  return options;
-}
-
 // As Catalog::open(), with a table that merges often.
 Result<std::unique_ptr<Catalog>> open_catalog(Directory& directory) {
-  Result<std::unique_ptr<Table>> table = Table::open(directory, tiny_options());
-  if (table.failed_with(Errc::not_found)) table = Table::create(directory, tiny_options());
+  const TableOptions options = test::tiny_table(8 << 10);
+  Result<std::unique_ptr<Table>> table = Table::open(directory, options);
+  if (table.failed_with(Errc::not_found)) table = Table::create(directory, options);
   if (!table) return table.error();
   auto catalog = std::make_unique<CatalogImpl>(std::move(*table));
   TRY_VOID(catalog->load_counters());
   return std::unique_ptr<Catalog>(std::move(catalog));
 }
 
-class World {
+class World final : public test::CrashWorld<Catalog, CatalogModel> {
  public:
-  explicit World(std::uint64_t seed) : random_(seed), disk_(seed) {
-    tree_ = SourceTree::random(random_, 150);
-    disk_.slow_reads(0.2);
-    root_ = disk_.root();
-  }
-
-  // One life: calls, jobs in random order, crash checks on the way; ends with a power cut or kill.
-  void live(int calls, double check_chance) {
-    open();
-    disk_.on_step([&] {
-      if (chance(check_chance)) check_crash(random_());
-    });
-    for (int i = 0; i < calls && problem.empty(); ++i) {
-      call();
-      for (int k = static_cast<int>(random_() % 3); k > 0; --k) work();
-      if (chance(0.2)) catalog_->want_durable(catalog_->applied());
-    }
-    if (problem.empty() && chance(0.3)) close();
-    if (problem.empty()) problem = difference(*catalog_, models_.back(), version_ids);
-    check_crash(random_());
-    disk_.on_step({});
-    jobs_.clear();
-    catalog_.reset();
-    root_.reset();
-    disk_ = chance(0.5) ? disk_.killed()
-                        : disk_.crashed(random_(), chance(0.2) ? Loss::all : Loss::random);
-    disk_.slow_reads(0.2);
-    root_ = disk_.root();
-  }
-
-  std::string problem;
+  explicit World(std::uint64_t seed)
+      : CrashWorld(seed, {}), tree_(SourceTree::random(random_, 150)) {}
 
  private:
-  bool chance(double probability) {
-    return std::uniform_real_distribution<>(0, 1)(random_) < probability;
+  Result<std::unique_ptr<Catalog>> create(Directory& root) override { return open_catalog(root); }
+  Result<std::unique_ptr<Catalog>> open(Directory& root) override { return open_catalog(root); }
+  std::string compare(const CatalogModel& model) override {
+    return difference(*engine_, model, version_ids);
   }
 
-  void open() {
-    auto catalog = open_catalog(*root_);
-    if (!catalog) {
-      problem = "opening: " + to_string(catalog.error());
-      return;
-    }
-    catalog_ = std::move(*catalog);
-    const Ticket found = catalog_->applied();
-    if (models_.empty()) {
-      first_ = acknowledged_ = found;
-      models_.emplace_back();
-      return;
-    }
-    problem = compare(*catalog_, found);
-    while (problem.empty() && first_ + models_.size() - 1 > found) models_.pop_back();
-    acknowledged_ = found;
+  void change() override {
+    call();
+    work_up_to(2);
+    if (chance(0.2)) engine_->want_durable(engine_->applied());
+  }
+  void end() override {
+    if (chance(0.3)) close();
+    if (problem.empty()) problem = compare(models_.newest());
   }
 
-  std::string compare(Catalog& catalog, Ticket ticket) {
-    if (ticket < acknowledged_)
-      return "batch " + std::to_string(acknowledged_) +
-             " was acknowledged, but the catalogue ends at " + std::to_string(ticket);
-    if (ticket < first_ || ticket - first_ >= models_.size())
-      return "a catalogue of " + std::to_string(ticket) + " batches";
-    return difference(catalog, models_[ticket - first_], version_ids);
-  }
-
-  void check_crash(std::uint64_t seed) {
-    if (!problem.empty() || !catalog_) return;
-    acknowledged_ = std::max(acknowledged_, catalog_->durable());
-    SimDisk after = disk_.crashed(seed, seed % 7 == 0 ? Loss::all : Loss::random);
-    // Now and then the machine dies again while it recovers.
-    if (seed % 3 == 0) {
-      auto root = after.root();
-      std::optional<SimDisk> again;
-      const std::uint64_t at = after.steps() + seed / 3 % 6;
-      after.on_step([&] {
-        if (after.steps() == at) again = after.crashed(seed + 1);
-      });
-      (void)open_catalog(*root);
-      root.reset();
-      after.on_step({});
-      if (again) after = std::move(*again);
-    }
-    auto root = after.root();
-    auto catalog = open_catalog(*root);
-    if (!catalog) problem = "opening: " + to_string(catalog.error());
-    else problem = compare(**catalog, (*catalog)->applied());
-    if (problem.empty()) problem = lost_what_was_shown((*catalog)->applied());
-    if (!problem.empty())
-      problem +=
-          " (crash " + std::to_string(seed) + " at step " + std::to_string(disk_.steps()) + ")";
+  std::string look_at(Directory& root, std::uint64_t) override {
+    auto catalog = open_catalog(root);
+    if (!catalog) return "opening: " + to_string(catalog.error());
+    const Ticket ticket = (*catalog)->applied();
+    std::string found = models_.problem_of_end(ticket);
+    if (found.empty()) found = difference(**catalog, models_.after(ticket), version_ids);
+    return found.empty() ? lost_what_was_shown(ticket) : found;
   }
 
   // A client may have seen every id and position that the living catalogue says is on the disk.
   std::string lost_what_was_shown(Ticket found) const {
-    const CatalogModel& after = models_[found - first_];
-    for (const auto& [version, live] : models_.back().versions) {
+    const CatalogModel& after = models_.after(found);
+    for (const auto& [version, live] : models_.newest().versions) {
       if (removed_since(found, version)) continue;
       for (const auto& [number, object] : live.objects) {
         const std::string name = object.told.name;
-        if (shown(catalog_->shown_after(object.id)) && !has(after, version, number, object.id))
+        if (shown(engine_->shown_after(object.id)) && !has(after, version, number, object.id))
           return "the id of " + name + " was shown and is gone";
-        if (shown(catalog_->listing_shown_after(object.id)) &&
-            listed(after, version, number) != listed(models_.back(), version, number))
+        if (shown(engine_->listing_shown_after(object.id)) &&
+            listed(after, version, number) != listed(models_.newest(), version, number))
           return "the listing of " + name + " was shown and is another";
       }
     }
     return "";
   }
   bool removed_since(Ticket found, VersionId version) const {
-    const auto since = models_.begin() + static_cast<std::ptrdiff_t>(found - first_);
-    return std::any_of(since, models_.end(),
-                       [&](const auto& model) { return !model.versions.contains(version); });
+    return models_.any_since(
+        found, [&](const auto& model) { return !model.versions.contains(version); });
   }
-  bool shown(Ticket after) const { return after <= catalog_->durable(); }
+  bool shown(Ticket after) const { return after <= engine_->durable(); }
   static std::vector<std::string> listed(const CatalogModel& model, VersionId version,
                                          FileNumber number) {
     const auto known = model.versions.find(version);
@@ -178,41 +104,17 @@ class World {
     return object != known->second.objects.end() && object->second.id == id;
   }
 
-  // Gives out jobs and ends one of them, in any order.
-  void work() {
-    while (auto job = catalog_->next_job()) {
-      jobs_.push_back(std::move(job));
-      if (chance(0.3)) break;
-    }
-    if (jobs_.empty()) return;
-    const std::size_t chosen = random_() % jobs_.size();
-    std::unique_ptr<Job> job = std::move(jobs_[chosen]);
-    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(chosen));
-    job->run();
-    catalog_->complete(std::move(job));
-    acknowledged_ = std::max(acknowledged_, catalog_->durable());
-    for (; first_ < acknowledged_; ++first_) models_.pop_front();
-    if (catalog_->failure()) problem = "failed: " + to_string(*catalog_->failure());
-  }
-
-  void close() {
-    catalog_->prepare_close();
-    while (catalog_->busy() && problem.empty()) work();
-    if (problem.empty() && catalog_->durable() != catalog_->applied())
-      problem = "closed before everything was durable";
-  }
-
   // ---- calls
 
   template <class Ask>
   void tell(CatalogModel next, VersionId version, Ask ask) {
-    const Ticket before = catalog_->applied();
+    const Ticket before = engine_->applied();
     Result<Ticket> told = Errc::try_later;
     while (problem.empty() && told.failed_with(Errc::try_later)) {
-      told = test::loading(*catalog_, ask);
+      told = test::loading(*engine_, ask);
       if (!told.failed_with(Errc::try_later)) break;
-      problem = difference(*catalog_, models_.back(), version_ids);   // nothing changed
-      catalog_->want_durable(catalog_->applied());
+      problem = difference(*engine_, models_.newest(), version_ids);   // nothing changed
+      engine_->want_durable(engine_->applied());
       work();
     }
     if (!problem.empty()) return;
@@ -220,22 +122,22 @@ class World {
       problem = "telling: " + to_string(told.error());
       return;
     }
-    problem = next.learn_ids(*catalog_, version);
-    const Ticket made = catalog_->applied() - before;
+    problem = next.learn_ids(*engine_, version);
+    const Ticket made = engine_->applied() - before;
     if (problem.empty() && made > 1) problem = "one call made several batches";
-    if (problem.empty() && made == 0 && next != models_.back())
+    if (problem.empty() && made == 0 && next != models_.newest())
       problem = "a call that changes something made no batch";
-    if (made == 1) models_.push_back(std::move(next));
+    if (made == 1) models_.add(std::move(next));
   }
 
   void call() {
     const VersionId version = version_ids[random_() % version_ids.size()];
-    CatalogModel next = models_.back();
+    CatalogModel next = models_.newest();
     const auto known = next.versions.find(version);
     if (known == next.versions.end() || chance(0.01)) {
       const SourceEntry root = tree_.entry(version, "", root_number);
       next.add_root(version, root);
-      return tell(std::move(next), version, [&] { return catalog_->add_root(version, root); });
+      return tell(std::move(next), version, [&] { return engine_->add_root(version, root); });
     }
     auto chosen = known->second.objects.begin();
     std::advance(chosen, static_cast<std::ptrdiff_t>(random_() % known->second.objects.size()));
@@ -244,7 +146,7 @@ class World {
       return tell_of_directory(std::move(next), version, number, object.id);
     if (chance(0.005)) {
       next.versions.erase(version);
-      return tell(std::move(next), version, [&] { return catalog_->remove_version(version); });
+      return tell(std::move(next), version, [&] { return engine_->remove_version(version); });
     }
     tell_of_object(std::move(next), version, number, object.id);
   }
@@ -255,16 +157,16 @@ class World {
       if (!object.target) object.target = "target of " + std::to_string(number);
       const std::string target = *object.target;
       return tell(std::move(next), version,
-                  [&] { return catalog_->add_target(version, id, target); });
+                  [&] { return engine_->add_target(version, id, target); });
     }
     if (chance(0.3)) {
       object.drifted = true;
-      return tell(std::move(next), version, [&] { return catalog_->set_drifted(version, id); });
+      return tell(std::move(next), version, [&] { return engine_->set_drifted(version, id); });
     }
     const std::string handle = "new handle " + std::to_string(random_() % 100);
     object.told.source_handle = handle;
     tell(std::move(next), version,
-         [&] { return catalog_->set_handle(version, id, handle, number); });
+         [&] { return engine_->set_handle(version, id, handle, number); });
   }
 
   void tell_of_directory(CatalogModel next, VersionId version, FileNumber number, ObjectId id) {
@@ -275,7 +177,7 @@ class World {
       const std::string name = "absent" + std::to_string(random_() % 5);
       next.add_absent(version, number, name);
       return tell(std::move(next), version,
-                  [&] { return catalog_->add_absent(version, id, name); });
+                  [&] { return engine_->add_absent(version, id, name); });
     }
     const auto& [name, child] = from[random_() % from.size()];
     SourceEntry entry = tree_.entry(version, name, child);
@@ -283,7 +185,7 @@ class World {
     // What is known already may be told otherwise: the first telling stands.
     if (names.contains({number, name}) && chance(0.3)) ++entry.attributes.size;
     next.add_entry(version, number, entry);
-    tell(std::move(next), version, [&] { return catalog_->add_entry(version, id, entry); });
+    tell(std::move(next), version, [&] { return engine_->add_entry(version, id, entry); });
   }
 
   void tell_page(CatalogModel next, VersionId version, FileNumber number, ObjectId id) {
@@ -296,20 +198,13 @@ class World {
       entries.push_back(tree_.entry(version, listed[i].first, listed[i].second));
     const std::string reached = std::to_string(to);
     const bool last = to == listed.size();
-    next = models_.back();
+    next = models_.newest();
     next.add_page(version, number, entries, reached, last);
     tell(std::move(next), version,
-         [&] { return catalog_->add_page(version, id, entries, reached, last); });
+         [&] { return engine_->add_page(version, id, entries, reached, last); });
   }
 
-  std::mt19937_64 random_;
-  SimDisk disk_;
-  std::unique_ptr<Directory> root_;
   SourceTree tree_;
-  std::unique_ptr<Catalog> catalog_;
-  std::vector<std::unique_ptr<Job>> jobs_;
-  std::deque<CatalogModel> models_;   // after batch first_, first_ + 1, ...
-  Ticket first_ = 0, acknowledged_ = 0;
 };
 
 }  // namespace

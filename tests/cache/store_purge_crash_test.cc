@@ -7,19 +7,20 @@
 #include <random>
 #include <string>
 
-#include "cache/checker.h"
 #include "cache/store.h"
 #include "cache/store_records.h"
 #include "cache/table_page.h"
+#include "tests/support/crash_world.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/seeds.h"
 #include "tests/support/sim_disk.h"
+#include "tests/support/small_options.h"
+#include "tests/support/store_model.h"
 
 #include "tests/support/catch.h"
 
 using namespace rowan;
 using namespace rowan::cache;
-using test::Loss;
 using test::SimDisk;
 
 namespace {
@@ -89,98 +90,57 @@ std::uint64_t bytes_of(const Model& model) {
 StoreOptions small_options(std::mt19937_64& random) {
   StoreOptions options;
   options.eager_drops = eager_drops;
-  options.table.memory_table_bytes = 16384 << (random() % 3);
+  options.table = test::tiny_table(16384 << (random() % 3));
   options.table.pending_bytes = 4 << 20;
-  options.table.page_cache_bytes = 64 << 10;
-  options.table.segment_bytes = 8 << 20;
-  options.table.reserve_bytes = 64 << 10;
   return options;
 }
 
-class World {
+class World final : public test::CrashWorld<Store, Model> {
  public:
-  explicit World(std::uint64_t seed) : random_(seed), disk_(seed) {
-    options_ = small_options(random_);
-    root_ = disk_.root();
-  }
+  explicit World(std::uint64_t seed)
+      : CrashWorld(seed, {.slow_reads = 0, .own_batches = true, .recovery_steps = 0}),
+        options_(small_options(random_)) {}
 
-  void live(int changes, double check_chance) {
-    open();
-    disk_.on_step([&] {
-      if (chance(check_chance)) check_crash(random_());
-    });
-    for (int i = 0; i < changes && problem.empty(); ++i) {
-      change();
-      for (int k = static_cast<int>(random_() % 6); k > 0; --k) work();
-      if (chance(0.5)) store_->want_durable(store_->applied());
-    }
-    if (problem.empty() && chance(0.5)) settle();
-    check_crash(random_());
-    disk_.on_step({});
-    jobs_.clear();
-    store_.reset();
-    root_.reset();
-    disk_ = chance(0.5) ? disk_.killed() : disk_.crashed(random_());
-    root_ = disk_.root();
-  }
-
-  std::string problem;
   int interrupted = 0;   // purges that a crash found begun and not ended
 
  private:
-  bool chance(double probability) {
-    return std::uniform_real_distribution<>(0, 1)(random_) < probability;
+  Result<std::unique_ptr<Store>> create(Directory& root) override {
+    return Store::create(root, options_);
+  }
+  Result<std::unique_ptr<Store>> open(Directory& root) override {
+    return Store::open(root, options_);
+  }
+  std::string compare(const Model& model) override { return difference(*engine_, model); }
+  void worked() override { most_bytes_ = std::max(most_bytes_, engine_->usage().data_bytes); }
+
+  void change() override {
+    transact();
+    work_up_to(5);
+    if (chance(0.5)) engine_->want_durable(engine_->applied());
+  }
+  void end() override {
+    if (chance(0.5)) settle();
   }
 
-  // The state after a batch: purges make batches too, which change nothing that can be seen.
-  const Model& state(Ticket ticket) const { return std::prev(states_.upper_bound(ticket))->second; }
-  const Model& newest() const { return states_.rbegin()->second; }
-
-  void open() {
-    auto store = states_.empty() ? Store::create(*root_, options_) : Store::open(*root_, options_);
-    if (!store) {
-      problem = "opening: " + to_string(store.error());
-      return;
-    }
-    store_ = std::move(*store);
-    const Ticket found = store_->applied();
-    if (states_.empty()) states_[0] = {};
-    problem = compare(*store_, found);
-    states_.erase(states_.upper_bound(found), states_.end());
-    acknowledged_ = found;
-  }
-
-  std::string compare(Store& store, Ticket ticket) const {
-    if (ticket < acknowledged_)
-      return "batch " + std::to_string(acknowledged_) +
-             " was acknowledged, but the store ends at " + std::to_string(ticket);
-    return difference(store, state(ticket));
-  }
-
-  void check_crash(std::uint64_t seed) {
-    if (!problem.empty() || !store_) return;
-    acknowledged_ = std::max(acknowledged_, store_->durable());
-    SimDisk after = disk_.crashed(seed, seed % 7 == 0 ? Loss::all : Loss::random);
-    problem = look_at(after);
-    if (!problem.empty())
-      problem +=
-          " (crash " + std::to_string(seed) + " at step " + std::to_string(disk_.steps()) + ")";
-  }
-
-  std::string look_at(SimDisk& disk) {
-    auto root = disk.root();
-    auto opened = Store::open(*root, options_);
+  std::string look_at(Directory& root, std::uint64_t) override {
+    auto opened = Store::open(root, options_);
     if (!opened) return "opening: " + to_string(opened.error());
     std::unique_ptr<Store> store = std::move(*opened);
-    const Model& expected = state(store->applied());
-    if (std::string found = compare(*store, store->applied()); !found.empty()) return found;
+    const Ticket ticket = store->applied();
+    if (std::string found = models_.problem_of_end(ticket); !found.empty()) return found;
+    const Model& expected = models_.after(ticket);
+    if (std::string found = difference(*store, expected); !found.empty()) return found;
     const std::uint64_t before = store->usage().data_bytes;
     if (before > bytes_of(expected) && before < most_bytes_) ++interrupted;
     store.reset();
-    if (std::string found = check(*root); !found.empty()) return found;
-    opened = Store::open(*root, options_);
+    if (std::string found = test::check_whole(root); !found.empty()) return found;
+    return look_after_purge(root, expected);
+  }
+
+  std::string look_after_purge(Directory& root, const Model& expected) const {
+    auto opened = Store::open(root, options_);
     if (!opened) return "opening again: " + to_string(opened.error());
-    store = std::move(*opened);
+    std::unique_ptr<Store> store = std::move(*opened);
     test::make_durable(*store, store->applied());
     if (std::string found = difference(*store, expected); !found.empty())
       return "after the purge: " + found;
@@ -189,47 +149,27 @@ class World {
       return std::to_string(used) + " bytes are counted instead of " +
              std::to_string(bytes_of(expected));
     store.reset();
-    return check(*root);
-  }
-
-  static std::string check(Directory& root) {
-    auto report = check_store(root, {.data = true});
-    if (!report) return "check: " + to_string(report.error());
-    return report->healthy() ? "" : "check: " + report->findings.front();
-  }
-
-  void work() {
-    while (auto job = store_->next_job()) {
-      jobs_.push_back(std::move(job));
-      if (chance(0.3)) break;
-    }
-    if (jobs_.empty()) return;
-    const std::size_t chosen = random_() % jobs_.size();
-    std::unique_ptr<Job> job = std::move(jobs_[chosen]);
-    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(chosen));
-    job->run();
-    store_->complete(std::move(job));
-    most_bytes_ = std::max(most_bytes_, store_->usage().data_bytes);
+    return test::check_whole(root);
   }
 
   bool more_jobs() {
-    if (auto job = store_->next_job()) jobs_.push_back(std::move(job));
+    if (auto job = engine_->next_job()) jobs_.add(std::move(job));
     return !jobs_.empty();
   }
 
   // Until nothing is left to be done.
   void settle() {
-    store_->want_durable(store_->applied());
+    engine_->want_durable(engine_->applied());
     while (problem.empty() && more_jobs()) work();
-    if (problem.empty()) problem = difference(*store_, newest());
-    if (problem.empty() && store_->usage().data_bytes != bytes_of(newest()))
+    if (problem.empty()) problem = compare(models_.newest());
+    if (problem.empty() && engine_->usage().data_bytes != bytes_of(models_.newest()))
       problem = "blocks are left after a purge";
   }
 
   // ---- changes
 
-  void change() {
-    Model next = newest();
+  void transact() {
+    Model next = models_.newest();
     Transaction transaction;
     bytes_.clear();
     const ObjectId image{5};
@@ -237,7 +177,7 @@ class World {
     auto chosen = next.begin();
     if (!next.empty()) std::advance(chosen, static_cast<std::ptrdiff_t>(random_() % next.size()));
     if (next.empty() || (kind == 0 && next.size() < 3)) {
-      const ObjectId made = next.empty() ? image : store_->next_object();
+      const ObjectId made = next.empty() ? image : engine_->next_object();
       transaction.put_object(made, {});
       fill(transaction, made, next[made]);
     } else if (kind < 5) {
@@ -282,26 +222,26 @@ class World {
   void apply(Transaction& transaction, Model next) {
     Result<Ticket> ticket = Errc::try_later;
     while (problem.empty() && ticket.failed_with(Errc::try_later)) {
-      ticket = test::loading(*store_, [&] { return store_->apply(transaction); });
+      ticket = test::loading(*engine_, [&] { return engine_->apply(transaction); });
       if (!ticket.failed_with(Errc::try_later)) break;
-      store_->want_durable(store_->applied());
+      engine_->want_durable(engine_->applied());
       work();
     }
     if (!problem.empty()) return;
     if (!ticket) problem = "apply: " + to_string(ticket.error());
-    else states_[*ticket] = std::move(next);
-    most_bytes_ = std::max(most_bytes_, store_->usage().data_bytes);
+    else note(*ticket, std::move(next));
+    most_bytes_ = std::max(most_bytes_, engine_->usage().data_bytes);
   }
 
-  std::mt19937_64 random_;
-  SimDisk disk_;
-  std::unique_ptr<Directory> root_;
+  void note(Ticket ticket, Model next) {
+    // A transaction that changes nothing makes no batch.
+    if (ticket <= models_.last()) return;
+    models_.repeat_through(ticket - 1);
+    models_.add(std::move(next));
+  }
+
   StoreOptions options_;
-  std::unique_ptr<Store> store_;
-  std::vector<std::unique_ptr<Job>> jobs_;
   std::deque<std::string> bytes_;        // of the transaction
-  std::map<Ticket, Model> states_;       // each from that batch on
-  Ticket acknowledged_ = 0;
   std::uint64_t most_bytes_ = 0;
 };
 

@@ -3,7 +3,6 @@
 // some first part of the batches; and whatever was dropped, the checker finds every page and every
 // data block referred to exactly as often as it is counted. Pinned states stay as they were, and
 // what differs between two of them is named exactly.
-#include <deque>
 #include <memory>
 #include <random>
 #include <string>
@@ -11,16 +10,14 @@
 #include "cache/table_page.h"
 #include "cache/table_versions.h"
 #include "tests/support/catch.h"
-#include "tests/support/job_shuffle.h"
+#include "tests/support/crash_world.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/seeds.h"
-#include "tests/support/sim_disk.h"
+#include "tests/support/small_options.h"
 #include "tests/support/versions_model.h"
 
 using namespace rowan;
 using namespace rowan::cache;
-using test::Loss;
-using test::SimDisk;
 using test::TableContent;
 
 namespace {
@@ -36,12 +33,7 @@ struct ModelState {
 using Model = std::map<StateId, ModelState>;   // without dropped states
 
 TableOptions tiny_options(std::mt19937_64& random) {
-  TableOptions options;
-  options.memory_table_bytes = 2048 << (random() % 5);
-  options.pending_bytes = 256 << 10;
-  options.page_cache_bytes = 64 << 10;
-  options.segment_bytes = 8 << 20;
-  options.reserve_bytes = 64 << 10;
+  TableOptions options = test::tiny_table(2048 << (random() % 5));
   options.find_data = test::find_model_data;
   return options;
 }
@@ -180,144 +172,65 @@ std::string leftovers(const VersionedTable& table) {
   return "";
 }
 
-class World {
+class World final : public test::CrashWorld<VersionedTable, Model> {
  public:
-  explicit World(std::uint64_t seed) : random_(seed), disk_(seed) {
-    options_ = tiny_options(random_);
-    disk_.slow_reads(0.1);
-    root_ = disk_.root();
-  }
-
-  // One life: batches and operations, jobs in random order, crash checks on the way; ends with a
-  // power cut or kill -9.
-  void live(int steps, double check_chance) {
-    open();
-    disk_.on_step([&] {
-      if (chance(check_chance)) check_crash(random_());
-    });
-    for (int i = 0; i < steps && problem.empty(); ++i) {
-      act();
-      look_at_pins();
-      for (int k = static_cast<int>(random_() % 4); k > 0; --k) work();
-      if (chance(0.3)) table_->want_durable(table_->applied());
-      if (chance(0.05)) run_all();
-    }
-    if (problem.empty() && chance(0.3)) close();
-    check_crash(random_());
-    disk_.on_step({});
-    jobs_.clear();
-    pins_.clear();
-    table_.reset();
-    root_.reset();
-    if (chance(0.5)) {
-      disk_ = disk_.killed();
-    } else {
-      disk_ = disk_.crashed(random_(), chance(0.2) ? Loss::all : Loss::random);
-    }
-    disk_.slow_reads(0.1);
-    root_ = disk_.root();
-  }
-
-  std::string problem;
+  explicit World(std::uint64_t seed)
+      : CrashWorld(seed, {.slow_reads = 0.1, .recovery_steps = 12}),
+        options_(tiny_options(random_)) {}
 
  private:
-  bool chance(double probability) {
-    return std::uniform_real_distribution<>(0, 1)(random_) < probability;
+  Result<std::unique_ptr<VersionedTable>> create(Directory& root) override {
+    return VersionedTable::create(root, options_);
+  }
+  Result<std::unique_ptr<VersionedTable>> open(Directory& root) override {
+    return VersionedTable::open(root, options_);
+  }
+  Model first_model() override {
+    return {{first_state, {true, no_state, "", std::make_shared<const TableContent>()}}};
+  }
+  std::string compare(const Model& model) override { return difference(*engine_, model); }
+  void let_go() override { pins_.clear(); }
+  // What was dropped is given back meanwhile.
+  void recover(Directory& root) override {
+    if (auto table = VersionedTable::open(root, options_)) test::run_jobs(**table);
   }
 
-  void open() {
-    auto table = models_.empty() ? VersionedTable::create(*root_, options_)
-                                 : VersionedTable::open(*root_, options_);
-    if (!table) {
-      problem = "opening: " + to_string(table.error());
-      return;
-    }
-    table_ = std::move(*table);
-    if (models_.empty()) {
-      models_.push_back(
-          {{first_state, {true, no_state, "", std::make_shared<const TableContent>()}}});
-      return;
-    }
-    const Ticket found = table_->applied();
-    problem = compare(*table_, found);
-    while (problem.empty() && first_ + models_.size() - 1 > found) models_.pop_back();
-    acknowledged_ = found;
-  }
-
-  std::string compare(VersionedTable& table, Ticket ticket) {
-    if (ticket < acknowledged_)
-      return "batch " + std::to_string(acknowledged_) +
-             " was acknowledged, but the table ends at " + std::to_string(ticket);
-    if (ticket < first_ || ticket - first_ >= models_.size())
-      return "a table of " + std::to_string(ticket) + " batches";
-    return difference(table, models_[ticket - first_]);
-  }
-
-  void check_crash(std::uint64_t seed) {
-    if (!problem.empty() || !table_) return;
-    acknowledged_ = std::max(acknowledged_, table_->durable());
-    SimDisk after = disk_.crashed(seed, seed % 7 == 0 ? Loss::all : Loss::random);
-    // Now and then the machine dies again while it recovers, or gives back what was dropped.
-    if (seed % 3 == 0) {
-      auto root = after.root();
-      std::optional<SimDisk> again;
-      const std::uint64_t at = after.steps() + seed / 3 % 12;
-      after.on_step([&] {
-        if (after.steps() == at) again = after.crashed(seed + 1);
-      });
-      auto table = VersionedTable::open(*root, options_);
-      if (table) test::run_jobs(**table);
-      table = Errc::io;
-      root.reset();
-      after.on_step({});
-      if (again) after = std::move(*again);
-    }
-    problem = look_at(after, seed);
-    if (!problem.empty())
-      problem +=
-          " (crash " + std::to_string(seed) + " at step " + std::to_string(disk_.steps()) + ")";
-  }
-
-  std::string look_at(SimDisk& disk, std::uint64_t seed) {
-    auto root = disk.root();
-    auto opened = VersionedTable::open(*root, options_);
+  std::string look_at(Directory& root, std::uint64_t seed) override {
+    auto opened = VersionedTable::open(root, options_);
     if (!opened) return "opening: " + to_string(opened.error());
     auto table = std::move(*opened);
-    std::string found = compare(*table, table->applied());
+    const Ticket ticket = table->applied();
+    std::string found = models_.problem_of_end(ticket);
+    if (found.empty()) found = difference(*table, models_.after(ticket));
     if (found.empty() && seed % 2 == 0) {
       test::make_durable(*table, table->applied());
       found = leftovers(*table);
-      if (found.empty()) found = compare(*table, table->applied());
+      if (found.empty()) found = difference(*table, models_.after(ticket));
       if (found.empty() && seed % 5 < 2) found = measure_problem(*table, seed);
       if (seed % 4 == 0) test::close_cleanly(*table);
     }
     table.reset();
-    return found.empty() ? test::check_versions(*root) : found;
+    return found.empty() ? test::check_versions(root) : found;
   }
 
-  // Gives out jobs and ends one of them, in any order.
-  void work() {
-    while (auto job = table_->next_job()) {
-      jobs_.add(std::move(job));
-      if (chance(0.3)) break;
-    }
-    std::unique_ptr<Job> job = jobs_.take();
-    if (!job) return;
-    job->run();
-    table_->complete(std::move(job));
-    acknowledged_ = std::max(acknowledged_, table_->durable());
-    while (first_ < acknowledged_) {
-      models_.pop_front();
-      ++first_;
-    }
-    if (table_->failure()) problem = "failed: " + to_string(*table_->failure());
+  void change() override {
+    act();
+    look_at_pins();
+    work_up_to(3);
+    if (chance(0.3)) engine_->want_durable(engine_->applied());
+    if (chance(0.05)) run_all();
+  }
+  void end() override {
+    if (!chance(0.3)) return;
+    pins_.clear();
+    close();
   }
 
   void run_all() {
     pins_.clear();
-    table_->want_durable(table_->applied());
-    while (table_->busy() && problem.empty()) work();
-    if (problem.empty()) problem = leftovers(*table_);
+    engine_->want_durable(engine_->applied());
+    while (engine_->busy() && problem.empty()) work();
+    if (problem.empty()) problem = leftovers(*engine_);
   }
 
   void look_at_pins() {
@@ -326,59 +239,52 @@ class World {
     if (pins_.size() > 3) pins_.erase(pins_.begin());
     if (pins_.empty() || chance(0.7)) return;
     const Pinned* before = chance(0.2) ? nullptr : &pins_[random_() % pins_.size()];
-    problem = diff_problem(*table_, before, pins_[random_() % pins_.size()]);
+    problem = diff_problem(*engine_, before, pins_[random_() % pins_.size()]);
   }
 
   void pin() {
     const StateId id = pick(false);
     if (id == no_state) return;
-    auto pin = table_->pin(id);
+    auto pin = engine_->pin(id);
     if (pin.failed_with(Errc::try_later)) return;
-    auto view = table_->view(id);
+    auto view = engine_->view(id);
     auto records = records_of(*view);
     if (!pin || !records) problem = "pinning " + name_of(id);
     else pins_.push_back({std::move(*pin), std::move(*records)});
-  }
-
-  void close() {
-    pins_.clear();
-    table_->prepare_close();
-    while (table_->busy() && problem.empty()) work();
-    if (table_->durable() != table_->applied()) problem = "closed before everything was durable";
   }
 
   // ---- the history
 
   StateId pick(bool head) {
     std::vector<StateId> found;
-    for (const auto& [id, state] : models_.back()) {
+    for (const auto& [id, state] : models_.newest()) {
       if (state.head == head) found.push_back(id);
     }
     return found.empty() ? no_state : found[random_() % found.size()];
   }
 
   void act() {
-    Model next = models_.back();
-    const Ticket before = table_->applied();
+    Model next = models_.newest();
+    const Ticket before = engine_->applied();
     const std::uint64_t kind = random_() % 100;
     const bool many = next.size() >= most_states;
     Result<void> result;
-    if (kind < 60 && pick(true) != no_state) result = change(next, pick(true));
+    if (kind < 60 && pick(true) != no_state) result = change_state(next, pick(true));
     else if (kind < 80 && !many) result = add_state(next);
     else if (kind < 96 || many) result = drop(next);
     else result = label(next);
     if (!result.has_value() && result.failed_with(Errc::try_later)) {
-      table_->want_durable(table_->applied());
+      engine_->want_durable(engine_->applied());
       work();
     } else if (!result) {
       problem = "an operation: " + to_string(result.error());
     }
-    if (result && table_->applied() == before + 1) models_.push_back(std::move(next));
+    if (result && engine_->applied() == before + 1) models_.add(std::move(next));
   }
 
-  Result<void> change(Model& next, StateId id) {
+  Result<void> change_state(Model& next, StateId id) {
     TableContent content = *next[id].content;
-    auto view = table_->view(id);
+    auto view = engine_->view(id);
     if (chance(0.5)) {
       const int file = static_cast<int>(random_() % 4);
       const int from = static_cast<int>(random_() % test::model_file_blocks);
@@ -409,23 +315,23 @@ class World {
     const std::string label = "label " + std::to_string(random_() % 1000);
     const std::uint64_t kind = random_() % 10;
     if (kind < 5 && head != no_state) {
-      TRY(const StateId made, table_->checkpoint(head, label));
+      TRY(const StateId made, engine_->checkpoint(head, label));
       next[made] = {false, next[head].parent, label, next[head].content};
       next[head].parent = made;
     } else if (kind < 7 && head != no_state && checkpoint != no_state) {
       Batch then;
       then.put("rolled back", label);
-      TRY(const StateId made, table_->rollback(head, checkpoint, label, &then));
+      TRY(const StateId made, engine_->rollback(head, checkpoint, label, &then));
       next[made] = {false, next[head].parent, label, next[head].content};
       TableContent content = *next[checkpoint].content;
       content["rolled back"] = label;
       next[head].parent = checkpoint;
       next[head].content = std::make_shared<const TableContent>(std::move(content));
     } else if (kind < 9 && checkpoint != no_state) {
-      TRY(const StateId made, table_->branch(checkpoint, label));
+      TRY(const StateId made, engine_->branch(checkpoint, label));
       next[made] = {true, checkpoint, label, next[checkpoint].content};
     } else if (head != no_state && checkpoint != no_state) {
-      TRY_VOID(table_->freeze(head, label));
+      TRY_VOID(engine_->freeze(head, label));
       next[head].head = false;
       next[head].label = label;
     }
@@ -436,7 +342,7 @@ class World {
     if (next.size() == 1) return {};
     const StateId id = pick(chance(0.25));
     if (id == no_state) return {};
-    TRY_VOID(table_->drop(id));
+    TRY_VOID(engine_->drop(id));
     for (auto& [child, state] : next) {
       if (state.parent == id) state.parent = next[id].parent;
     }
@@ -448,18 +354,11 @@ class World {
     const StateId id = pick(chance(0.5));
     if (id == no_state) return {};
     next[id].label = "new label " + std::to_string(random_() % 1000);
-    return table_->set_label(id, next[id].label);
+    return engine_->set_label(id, next[id].label);
   }
 
-  std::mt19937_64 random_;
-  SimDisk disk_;
-  std::unique_ptr<Directory> root_;
   TableOptions options_;
-  std::unique_ptr<VersionedTable> table_;
   std::vector<Pinned> pins_;
-  test::JobShuffle jobs_{random_};
-  std::deque<Model> models_;   // after ticket first_, first_ + 1, ...
-  Ticket first_ = 0, acknowledged_ = 0;
   test::ModelWriter writer_;
 };
 

@@ -1,5 +1,6 @@
 #include "tests/support/store_model.h"
 
+#include "cache/checker.h"
 #include "rpc/base/check.h"
 #include "tests/support/run_jobs.h"
 
@@ -120,6 +121,12 @@ std::string difference(Store& store, const StoreModel& model,
     return std::to_string(store.usage().objects) + " objects are counted instead of " +
            std::to_string(model.files.size());
   return {};
+}
+
+std::string check_whole(cache::Directory& directory) {
+  auto report = cache::check_store(directory, {.data = true});
+  if (!report) return "check: " + to_string(report.error());
+  return report->healthy() ? "" : "check: " + report->findings.front();
 }
 
 }  // namespace rowan::test

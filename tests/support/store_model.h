@@ -40,4 +40,7 @@ std::string difference(cache::Store& store, const StoreModel& model,
                        const std::vector<std::uint64_t>& objects, std::uint64_t file_size,
                        bool purging = false);
 
+// Empty, or the first finding of check_store(), which looks at the data as well.
+std::string check_whole(cache::Directory& directory);
+
 }  // namespace rowan::test
