@@ -162,7 +162,6 @@ TEST_CASE("what is dead and not yet worked off does not travel") {
     pair.transfer();
     pair.truncate(file, 0);
     pair.truncate(other, 500 * block);
-    pair.from.options.table.sync = true;
     const auto sent = pair.transfer();
     CHECK(sent.totals.data_bytes == 0);
     CHECK(pair.to.head->usage().data_bytes == 250 * block);

@@ -13,10 +13,12 @@
 #include "tests/support/seeds.h"
 #include "tests/support/small_options.h"
 #include "tests/support/store_history.h"
+#include "tests/support/versions_model.h"
 
 using namespace rowan;
 using namespace rowan::cache;
 using test::loading;
+using test::name_of;
 using test::StoreModel;
 
 namespace {
@@ -37,8 +39,6 @@ StoreOptions tiny_options(std::mt19937_64& random) {
   options.eager_drops = random() % 2 == 0 ? 256 : 1;   // 1: truncations leave purge marks
   return options;
 }
-
-std::string name_of(StateId id) { return "state " + std::to_string(to_number(id)); }
 
 // The stores of all heads; empty if one of them could not be opened.
 Stores open_heads(StoreFamily& family, std::string& problem) {
@@ -89,16 +89,6 @@ std::string difference(StoreFamily& family, const Stores& heads, const Model& mo
   return "";
 }
 
-// Nothing that could be given back is left.
-std::string leftovers(const StoreFamily& family) {
-  std::map<StateId, int> children;
-  for (const StateInfo& info : family.states()) ++children[info.parent];
-  for (const StateInfo& info : family.states()) {
-    if (info.dropped && children[info.id] < 2) return name_of(info.id) + " was not given back";
-  }
-  return "";
-}
-
 class World final : public test::CrashWorld<StoreFamily, Model> {
  public:
   explicit World(std::uint64_t seed)
@@ -136,7 +126,7 @@ class World final : public test::CrashWorld<StoreFamily, Model> {
     if (found.empty()) found = difference(*family, heads, models_.after(ticket), false);
     if (found.empty() && seed % 2 == 0) {
       test::make_durable(*family, family->applied());
-      found = leftovers(*family);
+      found = test::leftovers(family->states());
       if (found.empty()) found = difference(*family, heads, models_.after(ticket), true);
       if (seed % 4 == 0) test::close_cleanly(*family);
     }
@@ -158,7 +148,7 @@ class World final : public test::CrashWorld<StoreFamily, Model> {
       work();
       if (jobs_.empty() && !engine_->busy()) break;
     }
-    if (problem.empty()) problem = leftovers(*engine_);
+    if (problem.empty()) problem = test::leftovers(engine_->states());
   }
 
   // ---- the history

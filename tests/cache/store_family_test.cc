@@ -7,6 +7,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/sim_disk.h"
+#include "tests/support/small_options.h"
 
 using namespace rowan;
 using namespace rowan::cache;
@@ -17,11 +18,7 @@ namespace {
 
 StoreOptions small_options() {
   StoreOptions options;
-  options.table.memory_table_bytes = 64 << 10;
-  options.table.pending_bytes = 4 << 20;
-  options.table.page_cache_bytes = 256 << 10;
-  options.table.segment_bytes = 8 << 20;
-  options.table.reserve_bytes = 0;
+  options.table = test::small_table();
   return options;
 }
 

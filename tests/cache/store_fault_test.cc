@@ -11,6 +11,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/sim_disk.h"
+#include "tests/support/small_options.h"
 #include "tests/support/store_model.h"
 
 using namespace rowan;
@@ -23,10 +24,8 @@ namespace {
 
 StoreOptions small_options() {
   StoreOptions options;
-  options.table.memory_table_bytes = 8 << 10;
+  options.table = test::tiny_table(8 << 10);
   options.table.pending_bytes = 512 << 10;
-  options.table.page_cache_bytes = 64 << 10;
-  options.table.segment_bytes = 8 << 20;
   options.table.reserve_bytes = 512 << 10;
   return options;
 }

@@ -9,6 +9,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/sim_disk.h"
+#include "tests/support/small_options.h"
 #include "tests/support/store_model.h"
 #include "tests/support/temp_directory.h"
 
@@ -22,10 +23,8 @@ namespace {
 
 StoreOptions small_options() {
   StoreOptions options;
-  options.table.memory_table_bytes = 128 << 10;
+  options.table = test::small_table(128 << 10);
   options.table.pending_bytes = 8 << 20;
-  options.table.page_cache_bytes = 256 << 10;
-  options.table.segment_bytes = 8 << 20;
   options.table.reserve_bytes = 1 << 20;
   return options;
 }

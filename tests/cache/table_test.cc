@@ -7,6 +7,7 @@
 #include "cache/file_posix.h"
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
+#include "tests/support/small_options.h"
 #include "tests/support/temp_directory.h"
 
 using namespace rowan;
@@ -18,11 +19,8 @@ using test::run_jobs;
 namespace {
 
 TableOptions small_options() {
-  TableOptions options;
-  options.memory_table_bytes = 64 << 10;
+  TableOptions options = test::small_table();
   options.pending_bytes = 1 << 20;
-  options.page_cache_bytes = 256 << 10;
-  options.segment_bytes = 8 << 20;
   options.reserve_bytes = 1 << 20;
   return options;
 }

@@ -18,6 +18,7 @@
 
 using namespace rowan;
 using namespace rowan::cache;
+using test::name_of;
 using test::TableContent;
 
 namespace {
@@ -37,8 +38,6 @@ TableOptions tiny_options(std::mt19937_64& random) {
   options.find_data = test::find_model_data;
   return options;
 }
-
-std::string name_of(StateId id) { return "state " + std::to_string(to_number(id)); }
 
 // The nearest ancestor that is not dropped, as the model knows parents.
 StateId visible_parent(const std::map<StateId, StateInfo>& all, StateId id) {
@@ -162,16 +161,6 @@ std::string measure_problem(VersionedTable& table, std::uint64_t seed) {
          std::to_string(before) + " - " + std::to_string(bytes_in_use(table));
 }
 
-// Nothing that could be given back is left.
-std::string leftovers(const VersionedTable& table) {
-  std::map<StateId, int> children;
-  for (const StateInfo& info : table.states()) ++children[info.parent];
-  for (const StateInfo& info : table.states()) {
-    if (info.dropped && children[info.id] < 2) return name_of(info.id) + " was not given back";
-  }
-  return "";
-}
-
 class World final : public test::CrashWorld<VersionedTable, Model> {
  public:
   explicit World(std::uint64_t seed)
@@ -204,7 +193,7 @@ class World final : public test::CrashWorld<VersionedTable, Model> {
     if (found.empty()) found = difference(*table, models_.after(ticket));
     if (found.empty() && seed % 2 == 0) {
       test::make_durable(*table, table->applied());
-      found = leftovers(*table);
+      found = test::leftovers(table->states());
       if (found.empty()) found = difference(*table, models_.after(ticket));
       if (found.empty() && seed % 5 < 2) found = measure_problem(*table, seed);
       if (seed % 4 == 0) test::close_cleanly(*table);
@@ -230,7 +219,7 @@ class World final : public test::CrashWorld<VersionedTable, Model> {
     pins_.clear();
     engine_->want_durable(engine_->applied());
     while (engine_->busy() && problem.empty()) work();
-    if (problem.empty()) problem = leftovers(*engine_);
+    if (problem.empty()) problem = test::leftovers(engine_->states());
   }
 
   void look_at_pins() {

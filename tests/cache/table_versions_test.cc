@@ -9,6 +9,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/sim_disk.h"
+#include "tests/support/small_options.h"
 #include "tests/support/versions_model.h"
 
 using namespace rowan;
@@ -20,12 +21,8 @@ using test::TableContent;
 namespace {
 
 TableOptions small_options() {
-  TableOptions options;
-  options.memory_table_bytes = 16 << 10;
+  TableOptions options = test::small_table(16 << 10);
   options.pending_bytes = 1 << 20;
-  options.page_cache_bytes = 256 << 10;
-  options.segment_bytes = 8 << 20;
-  options.reserve_bytes = 0;
   options.find_data = test::find_model_data;
   return options;
 }

@@ -28,11 +28,6 @@ std::unique_ptr<TableDiff> diff(FamilyFixture& of, StatePin* before, const State
 
 void FamilyFixture::open(bool fresh) {
   if (!root) root = disk.root();
-  options.table.memory_table_bytes = 64 << 10;
-  options.table.pending_bytes = 4 << 20;
-  options.table.page_cache_bytes = 256 << 10;
-  options.table.segment_bytes = 8 << 20;
-  options.table.reserve_bytes = 0;
   auto made = fresh ? StoreFamily::create(*root, options) : StoreFamily::open(*root, options);
   if (!made) CHECK_EQ(to_string(made.error()), "");
   family = std::move(*made);

@@ -9,6 +9,7 @@
 #include "cache/store_family.h"
 #include "tests/support/run_jobs.h"
 #include "tests/support/sim_disk.h"
+#include "tests/support/small_options.h"
 
 namespace rowan::test {
 
@@ -27,7 +28,7 @@ struct FamilyFixture {
   std::string check();
 
   SimDisk disk;
-  cache::StoreOptions options;
+  cache::StoreOptions options{.table = small_table()};
   std::unique_ptr<cache::Directory> root;
   std::unique_ptr<cache::StoreFamily> family;
   cache::StateId head_state = cache::first_state;

@@ -4,6 +4,7 @@
 
 #include "rpc/base/check.h"
 #include "tests/support/run_jobs.h"
+#include "tests/support/small_options.h"
 
 namespace rowan::test {
 
@@ -72,10 +73,7 @@ class Teller {
 
 StoreOptions golden_options() {
   StoreOptions options;
-  options.table.memory_table_bytes = 48 << 10;
-  options.table.pending_bytes = 4 << 20;
-  options.table.page_cache_bytes = 256 << 10;
-  options.table.segment_bytes = 8 << 20;
+  options.table = small_table(48 << 10);
   options.table.reserve_bytes = 64 << 10;
   return options;
 }

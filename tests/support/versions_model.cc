@@ -177,6 +177,17 @@ void ModelWriter::model_write(TableContent& content, int file, int from, int to)
   }
 }
 
+std::string name_of(StateId id) { return "state " + std::to_string(to_number(id)); }
+
+std::string leftovers(const std::vector<StateInfo>& states) {
+  std::map<StateId, int> children;
+  for (const StateInfo& info : states) ++children[info.parent];
+  for (const StateInfo& info : states) {
+    if (info.dropped && children[info.id] < 2) return name_of(info.id) + " was not given back";
+  }
+  return "";
+}
+
 std::string check_versions(Directory& directory) {
   std::string first;
   TableCheckHooks hooks;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "cache/table_check.h"
 #include "cache/table_versions.h"
@@ -35,6 +36,11 @@ class ModelWriter {
  private:
   std::uint64_t next_mark_, last_mark_ = 0;
 };
+
+std::string name_of(cache::StateId id);
+
+// Empty: every dropped state that could be given back was.
+std::string leftovers(const std::vector<cache::StateInfo>& states);
 
 // Empty, or the first finding of check_table().
 std::string check_versions(cache::Directory& directory);
