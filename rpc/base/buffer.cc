@@ -14,7 +14,9 @@
 // Size classes are powers of two from 256 bytes to 2 MiB, and one for a record of 1 MiB with its
 // headers. Each thread keeps at most `kept_bytes` of a class, and `kept_large_bytes` of the large
 // ones together, so a burst does not stay in memory for ever. Large ones are worth keeping: to fill
-// a fresh one with zeros costs the system as much as copying its contents costs us.
+// a fresh one with zeros costs the system as much as copying its contents costs us. When there are
+// enough of them, the class that was asked for the longest ago gives one up: what writes needed
+// must not keep reads from theirs.
 
 namespace rowan {
 namespace {
@@ -65,7 +67,9 @@ class Pool {
 
   // `capacity` is that of a class.
   std::byte* take(std::size_t capacity) {
-    auto& list = free_[class_of(capacity)];
+    std::size_t index = class_of(capacity);
+    asked_[index] = ++asks_;
+    auto& list = free_[index];
     if (list.empty()) return fresh(capacity);
     std::byte* block = list.back();
     list.pop_back();
@@ -75,14 +79,13 @@ class Pool {
 
   void give(std::byte* block, std::size_t capacity) {
     auto& list = free_[class_of(capacity)];
-    bool large = is_large(capacity);
-    std::size_t kept = large ? large_bytes_ : list.size() * capacity;
-    if (kept + capacity > (large ? kept_large_bytes : kept_bytes)) {
-      discard(block, capacity);
-      return;
+    if (is_large(capacity)) {
+      large_bytes_ += capacity;
+    } else if ((list.size() + 1) * capacity > kept_bytes) {
+      return discard(block, capacity);
     }
-    if (large) large_bytes_ += capacity;
     list.push_back(block);
+    while (large_bytes_ > kept_large_bytes) discard_idlest();
   }
 
  private:
@@ -96,7 +99,21 @@ class Pool {
     return std::size_t{1} << (smallest_shift + index);
   }
 
+  // A large one, of those that are kept the one whose class was asked for the longest ago.
+  void discard_idlest() {
+    std::size_t idlest = classes;
+    for (std::size_t i = class_of(large_blocks::smallest); i < classes; ++i) {
+      if (!free_[i].empty() && (idlest == classes || asked_[i] < asked_[idlest])) idlest = i;
+    }
+    CHECK_LT(idlest, classes);
+    large_bytes_ -= capacity_of(idlest);
+    discard(free_[idlest].back(), capacity_of(idlest));
+    free_[idlest].pop_back();
+  }
+
   std::array<std::vector<std::byte*>, classes> free_;
+  std::array<std::uint64_t, classes> asked_{};  // when last, on the clock of `asks_`
+  std::uint64_t asks_ = 0;
   std::size_t large_bytes_ = 0;
 };
 

@@ -104,5 +104,20 @@ TEST_CASE("every size gives room for itself, again from the pool, and bounds wha
   for (int i = 0; i < 100; ++i) many.emplace_back(1 << 20);
 }
 
+TEST_CASE("a size that is in use is kept though another filled the pool before") {
+  std::vector<Buffer> others;
+  for (int i = 0; i < 64; ++i) others.emplace_back((1 << 20) + 4096);
+  others.clear();
+  { Buffer first(1 << 20); }
+  for (int round = 0; round < 3; ++round) {
+    std::byte mark{static_cast<unsigned char>(7 + round)};
+    { std::memset(Buffer(1 << 20).data(), static_cast<int>(mark), 1 << 20); }
+    Buffer again(1 << 20);
+    // Fresh memory would be zeros.
+    CHECK(again.data()[0] == mark);
+    CHECK(again.data()[(1 << 20) - 1] == mark);
+  }
+}
+
 }  // namespace
 }  // namespace rowan
