@@ -17,8 +17,6 @@
 namespace rowan::cache {
 namespace {
 
-constexpr std::size_t scan_page = 256;
-
 template <class... Visitors>
 struct Overloaded : Visitors... {
   using Visitors::operator()...;
@@ -143,23 +141,21 @@ Result<std::vector<StoredExtent>> StoreImpl::stored(ObjectId id, std::uint64_t f
                                                     std::uint64_t to) {
   std::vector<StoredExtent> found;
   const auto marks = purges_.find(id);
-  std::string next = extent_key(id, from + 1);
-  const std::string end = prefix_end(key_prefix(RecordKind::extent, id));
-  while (true) {
-    TRY(const auto entries, table_->scan(next, end, scan_page));
-    for (const TableEntry& entry : entries) {
-      TRY(const ParsedKey key, parse_key(entry.key));
-      TRY(StoredExtent extent, decode_extent(key, entry.value));
-      if (extent.start >= to) return found;
-      if (marks == purges_.end()) {
-        found.push_back(std::move(extent));
-      } else if (auto live = live_part(extent, marks->second)) {
-        found.push_back(std::move(*live));
-      }
+  auto take = [&](std::string_view key, std::string_view value) -> Result<bool> {
+    TRY(const ParsedKey parsed, parse_key(key));
+    TRY(StoredExtent extent, decode_extent(parsed, value));
+    if (extent.start >= to) return false;
+    const bool more = extent.end < to;
+    if (marks == purges_.end()) {
+      found.push_back(std::move(extent));
+    } else if (auto live = live_part(extent, marks->second)) {
+      found.push_back(std::move(*live));
     }
-    if (entries.size() < scan_page) return found;
-    next = entries.back().key + '\0';
-  }
+    return more;
+  };
+  TRY_VOID(table_->visit(extent_key(id, from + 1),
+                         prefix_end(key_prefix(RecordKind::extent, id)), take));
+  return found;
 }
 
 Result<std::vector<Extent>> StoreImpl::extents(ObjectId id, const ObjectRecord& record,

@@ -63,25 +63,28 @@ Result<std::optional<std::string>> StoreStage::find(const std::string& key) {
   return std::optional<std::string>(std::string(*value));
 }
 
-Result<std::vector<TableEntry>> StoreStage::scan(const std::string& from, const std::string& to,
-                                                 std::size_t limit) {
-  // Every staged edit may hide one of the table's.
-  const auto begin = edits_.lower_bound(from), end = edits_.lower_bound(to);
-  const auto staged = static_cast<std::size_t>(std::distance(begin, end));
-  TRY(std::vector<TableEntry> below, table_.scan(from, to, limit + staged));
-  if (staged == 0) return below;
-  std::map<std::string, std::string> merged;
-  for (TableEntry& entry : below) merged.emplace(std::move(entry.key), std::move(entry.value));
-  for (auto at = begin; at != end; ++at) {
-    if (at->second) merged[at->first] = *at->second;
-    else merged.erase(at->first);
-  }
-  std::vector<TableEntry> found;
-  for (auto& [key, value] : merged) {
-    if (found.size() == limit) break;
-    found.push_back({key, std::move(value)});
-  }
-  return found;
+Result<void> StoreStage::visit(const std::string& from, const std::string& to,
+                               EntryVisitor visitor) const {
+  auto staged = edits_.lower_bound(from);
+  const auto end = edits_.lower_bound(to);
+  bool more = true;
+  // The staged ones below `limit`, or all that are left.
+  auto visit_staged = [&](std::optional<std::string_view> limit) -> Result<void> {
+    for (; more && staged != end && (!limit || staged->first < *limit); ++staged) {
+      if (!staged->second) continue;
+      TRY(more, visitor(staged->first, *staged->second));
+    }
+    return {};
+  };
+  auto visit_stored = [&](std::string_view key, std::string_view value) -> Result<bool> {
+    TRY_VOID(visit_staged(key));
+    const bool replaced = staged != end && staged->first == key;
+    if (replaced || !more) return more;
+    TRY(more, visitor(key, value));
+    return more;
+  };
+  TRY_VOID(table_.visit(from, to, visit_stored));
+  return visit_staged({});
 }
 
 Result<Ticket> StoreStage::commit(const Counters& before, bool frees_space) {
@@ -186,24 +189,24 @@ void StoreStage::set_marks(ObjectId id, std::vector<PurgeMark> marks) {
   changed_marks_[id] = std::move(marks);
 }
 
-Result<StoreStage::Found> StoreStage::decode(const TableEntry& entry) const {
-  TRY(const ParsedKey key, parse_key(entry.key));
-  TRY(StoredExtent extent, decode_extent(key, entry.value));
-  return Found{entry.key, std::move(extent)};
+Result<StoreStage::Found> StoreStage::decode(std::string_view key, std::string_view value) const {
+  TRY(const ParsedKey parsed, parse_key(key));
+  TRY(StoredExtent extent, decode_extent(parsed, value));
+  return Found{std::string(key), std::move(extent)};
 }
 
 Result<std::vector<StoreStage::Found>> StoreStage::overlapping(ObjectId id, std::uint64_t from,
                                                                std::uint64_t to,
-                                                               std::size_t limit) {
+                                                               std::size_t limit) const {
   std::vector<Found> found;
-  TRY(const auto entries, scan(extent_key(id, from + 1),
-                               prefix_end(key_prefix(RecordKind::extent, id)), limit));
-  for (const TableEntry& entry : entries) {
-    auto decoded = decode(entry);
+  auto take = [&](std::string_view key, std::string_view value) -> Result<bool> {
+    auto decoded = decode(key, value);
     if (!decoded) return about(decoded.error(), id);
-    if (decoded->extent.start >= to) break;
+    if (decoded->extent.start >= to) return false;
     found.push_back(std::move(*decoded));
-  }
+    return found.back().extent.end < to && found.size() < limit;
+  };
+  TRY_VOID(visit(extent_key(id, from + 1), prefix_end(key_prefix(RecordKind::extent, id)), take));
   return found;
 }
 
@@ -346,14 +349,13 @@ Result<void> StoreStage::drop_beyond(ObjectId id, std::uint64_t size) {
 Result<void> StoreStage::drop_staged_beyond(ObjectId id, std::uint64_t size) {
   const auto begin = edits_.lower_bound(extent_key(id, size + 1));
   const auto end = edits_.lower_bound(prefix_end(key_prefix(RecordKind::extent, id)));
-  std::vector<TableEntry> staged;
+  std::vector<Found> staged;
   for (auto at = begin; at != end; ++at) {
-    if (at->second) staged.push_back({at->first, *at->second});
+    if (!at->second) continue;
+    TRY(Found found, decode(at->first, *at->second));
+    if (Batch::is_provisional(found.extent.data)) staged.push_back(std::move(found));
   }
-  for (const TableEntry& entry : staged) {
-    TRY(const Found found, decode(entry));
-    if (Batch::is_provisional(found.extent.data)) cut_beyond(id, found, size);
-  }
+  for (const Found& found : staged) cut_beyond(id, found, size);
   return {};
 }
 

@@ -56,16 +56,16 @@ class StoreStage {
     StoredExtent extent;
   };
   Result<std::optional<std::string>> find(const std::string& key);
-  Result<std::vector<TableEntry>> scan(const std::string& from, const std::string& to,
-                                       std::size_t limit);
+  // Table::visit() of the table under the edits so far.
+  Result<void> visit(const std::string& from, const std::string& to, EntryVisitor visitor) const;
   Result<std::optional<ObjectRecord>> record(ObjectId id);
   Result<void> count_blocks();
   const std::vector<PurgeMark>& marks_of(ObjectId id) const;
   void set_marks(ObjectId id, std::vector<PurgeMark> marks);
-  Result<Found> decode(const TableEntry& entry) const;
+  Result<Found> decode(std::string_view key, std::string_view value) const;
   // Records that touch blocks of [from, to); at most `limit`.
   Result<std::vector<Found>> overlapping(ObjectId id, std::uint64_t from, std::uint64_t to,
-                                         std::size_t limit);
+                                         std::size_t limit) const;
   Result<void> write_chunk(ObjectId id, std::uint64_t offset, ByteView bytes);
   Result<void> keep_old_bytes(const std::vector<Found>& old, ObjectId id, std::uint64_t block,
                               ByteRange written, ByteSpan content, std::vector<ByteRange>& ranges);

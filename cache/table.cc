@@ -21,9 +21,8 @@ class TableView final : public Table {
       : table_(std::move(table)), state_(state), closes_(closes) {}
 
   Result<std::string_view> get(std::string_view key) override { return table_->get(state_, key); }
-  Result<std::vector<TableEntry>> scan(std::string_view from, std::string_view to,
-                                       std::size_t limit) override {
-    return table_->scan(state_, from, to, limit);
+  Result<void> visit(std::string_view from, std::string_view to, EntryVisitor visitor) override {
+    return table_->visit(state_, from, to, visitor);
   }
   Result<void> read_data(DataPointer first, std::span<const std::uint64_t> sums,
                          ByteSpan into) override {
@@ -52,6 +51,17 @@ class TableView final : public Table {
 };
 
 }  // namespace
+
+Result<std::vector<TableEntry>> Table::scan(std::string_view from, std::string_view to,
+                                            std::size_t limit) {
+  std::vector<TableEntry> found;
+  if (limit == 0) return found;
+  TRY_VOID(visit(from, to, [&](std::string_view key, std::string_view value) {
+    found.push_back({std::string(key), std::string(value)});
+    return Result<bool>(found.size() < limit);
+  }));
+  return found;
+}
 
 Result<std::unique_ptr<Table>> Table::create(Directory& directory, const TableOptions& options) {
   TRY(std::shared_ptr<TableImpl> table, create_table(directory, options));

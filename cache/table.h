@@ -6,8 +6,9 @@
 // Belongs to one strand and has no locks. It never waits for the disk: what needs the disk is
 // handed out as a Job (rpc/base/loop.h) and handed back.
 //
-//   reading   get(), scan() and read_data() say needs_load when something is not in memory: at once
-//             call take_load(), run the job on a disk thread, give it to complete(), ask again.
+//   reading   get(), visit(), scan() and read_data() say needs_load when something is not in
+//             memory: at once call take_load(), run the job on a disk thread, give it to complete(),
+//             ask again.
 //   writing   apply() changes memory at once and returns a ticket; durable() tells how far the disk
 //             has got. Call want_durable(), then run next_job() until it gives nothing, and again
 //             after every complete(). Several jobs may be out at the same time.
@@ -32,6 +33,7 @@
 #include "cache/file.h"
 #include "cache/ids.h"
 #include "rpc/base/buffer.h"
+#include "rpc/base/function_ref.h"
 #include "rpc/base/loop.h"
 #include "rpc/base/result.h"
 
@@ -145,6 +147,10 @@ struct TableEntry {
   friend bool operator==(const TableEntry&, const TableEntry&) = default;
 };
 
+// Gets entries one by one, and says whether it wants another; its error ends the visit. What the
+// views show stays until it returns. It must not call the table.
+using EntryVisitor = FunctionRef<Result<bool>(std::string_view key, std::string_view value)>;
+
 struct TableUsage {
   std::uint64_t disk_bytes = 0;         // all files, in allocated blocks as far as the table knows
   std::uint64_t memory_bytes = 0;       // memory tables, pending data, page cache
@@ -166,9 +172,12 @@ class Table {
   // The value, valid until the next call into the table. not_found, needs_load, io, or corrupt,
   // which names the place and is limited to the keys that lay there.
   virtual Result<std::string_view> get(std::string_view key) = 0;
-  // The first `limit` entries of [from, to), in order. Same errors.
-  virtual Result<std::vector<TableEntry>> scan(std::string_view from, std::string_view to,
-                                               std::size_t limit) = 0;
+  // The entries of [from, to), in order, as many as `visitor` wants. Same errors, also when it has
+  // had some, and the visitor's.
+  virtual Result<void> visit(std::string_view from, std::string_view to, EntryVisitor visitor) = 0;
+  // The first `limit` of them, copied.
+  Result<std::vector<TableEntry>> scan(std::string_view from, std::string_view to,
+                                       std::size_t limit);
   // Whole blocks from `first`, each compared with its sum. corrupt names segment and offset.
   virtual Result<void> read_data(DataPointer first, std::span<const std::uint64_t> sums,
                                  ByteSpan into) = 0;

@@ -157,8 +157,8 @@ class TableImpl final : public VersionedTable {
 
   // One state; the same contracts as Table.
   Result<std::string_view> get(StateId state, std::string_view key);
-  Result<std::vector<TableEntry>> scan(StateId state, std::string_view from, std::string_view to,
-                                       std::size_t limit);
+  Result<void> visit(StateId state, std::string_view from, std::string_view to,
+                     EntryVisitor visitor);
   Result<void> read_data(DataPointer first, std::span<const std::uint64_t> sums, ByteSpan into);
   Result<Ticket> apply(StateId state, Batch& batch);
 
@@ -293,7 +293,7 @@ class TableImpl final : public VersionedTable {
   bool write_out_ = false, maintenance_out_ = false, closing_ = false;
   std::string edits_;                           // scratch of commit()
 
-  friend class MergedScan;
+  friend class MergedWalk;
 };
 
 }  // namespace rowan::cache

@@ -47,9 +47,9 @@ Result<std::string_view> TableImpl::get_from_tree(const TreeRoot& root, std::str
 }
 
 // All sources side by side; of equal keys the newest counts.
-class MergedScan {
+class MergedWalk {
  public:
-  MergedScan(TableImpl& table, const State& state, std::string_view from, std::string_view to)
+  MergedWalk(TableImpl& table, const State& state, std::string_view from, std::string_view to)
       : table_(table), to_(to), tree_from_(from) {
     if (state.active) add(*state.active, from);
     const Version* version = state.version.get();
@@ -58,16 +58,16 @@ class MergedScan {
     tree_done_ = root_.pointer.absent();
   }
 
-  Result<std::vector<TableEntry>> run(std::size_t limit) {
-    std::vector<TableEntry> found;
-    while (found.size() < limit) {
+  Result<void> run(EntryVisitor visitor) {
+    while (true) {
       TRY_VOID(fill_tree());
       const auto key = smallest();
-      if (!key || *key >= to_) break;
-      auto value = take(*key);
-      if (value) found.push_back(std::move(*value));
+      if (!key || *key >= to_) return {};
+      const auto value = pass(*key);
+      if (!value) continue;
+      TRY(const bool more, visitor(*key, *value));
+      if (!more) return {};
     }
-    return found;
   }
 
  private:
@@ -112,26 +112,22 @@ class MergedScan {
     return key;
   }
 
-  // The newest value of `key`, past which all sources are moved; nothing if it is erased.
-  std::optional<TableEntry> take(std::string_view key) {
-    std::optional<TableEntry> entry;
+  // The newest value of `key`, past which all sources are moved; nothing if it is erased. `key` may
+  // be one source's: what it shows stays where it is in a map or a page.
+  std::optional<std::string_view> pass(std::string_view key) {
+    std::optional<std::string_view> newest;
     bool decided = false;
-    auto offer = [&](const std::optional<std::string_view>& value) {
-      if (!decided && value) entry = TableEntry{std::string(key), std::string(*value)};
-      decided = true;
-    };
-    // `key` may belong to one of the sources, which stays as it is in a map or a page.
     for (Source& source : sources_) {
       if (source.at == source.end || source.at->first != key) continue;
-      const MemoryTable::Value& value = source.at->second;
-      offer(value ? std::optional<std::string_view>(*value) : std::nullopt);
+      if (!decided && source.at->second) newest = *source.at->second;
+      decided = true;
       ++source.at;
     }
     if (!tree_done_ && leaf_->page.key(index_) == key) {
-      offer(leaf_->page.leaf_entry(index_).value);
+      if (!decided) newest = leaf_->page.leaf_entry(index_).value;
       ++index_;
     }
-    return entry;
+    return newest;
   }
 
   TableImpl& table_;
@@ -144,11 +140,11 @@ class MergedScan {
   std::vector<Source> sources_;   // newest first
 };
 
-Result<std::vector<TableEntry>> TableImpl::scan(StateId state, std::string_view from,
-                                                std::string_view to, std::size_t limit) {
+Result<void> TableImpl::visit(StateId state, std::string_view from, std::string_view to,
+                              EntryVisitor visitor) {
   TRY(const State* found, visible(state));
   pages_.trim();
-  return MergedScan(*this, *found, std::max(from, own::end_key), to).run(limit);
+  return MergedWalk(*this, *found, std::max(from, own::end_key), to).run(visitor);
 }
 
 bool TableImpl::copy_pending(const DataPointer& first, ByteSpan into) const {

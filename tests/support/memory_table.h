@@ -36,15 +36,15 @@ class MemoryTable final : public cache::Table {
     answer_ = found->second;   // a copy: views do not outlive the next call
     return std::string_view(answer_);
   }
-  Result<std::vector<cache::TableEntry>> scan(std::string_view from, std::string_view to,
-                                              std::size_t limit) override {
+  Result<void> visit(std::string_view from, std::string_view to,
+                     cache::EntryVisitor visitor) override {
     if (wants_load()) return Errc::needs_load;
-    std::vector<cache::TableEntry> entries;
     auto at = map_.lower_bound(std::string(from));
-    for (; at != map_.end() && at->first < to && entries.size() < limit; ++at) {
-      entries.push_back({at->first, at->second});
+    for (; at != map_.end() && at->first < to; ++at) {
+      TRY(const bool more, visitor(at->first, at->second));
+      if (!more) break;
     }
-    return entries;
+    return {};
   }
   Result<void> read_data(cache::DataPointer, std::span<const std::uint64_t>, ByteSpan) override {
     return Errc::not_supported;
