@@ -10,7 +10,7 @@ from lab.rowan import Rowan
 from lab.story import tell
 
 WORKS = ("null", "getattr", "lookup", "access", "readdirplus", "read", "randread", "write",
-         "randwrite", "writenew", "create")
+         "randwrite", "writenew", "readback", "randreadback", "create")
 SECONDS = 0.3
 MEGABYTES = 8.38  # overwritten by a quick run of `versions`
 

@@ -93,6 +93,11 @@ Result<void> write_rows(Comparison& c, const Side& writable, const Side& rowan) 
       .name = "4k random write + COMMIT", .unit = "calls/s", .work = "randwrite", .target = 1.2};
   random.count = c.options().quick ? 8192 : 32768;
   TRY_VOID(c.row(random, writable, rowan));
+  TRY_VOID(c.row({.name = "4k random read of written data",
+                  .unit = "calls/s",
+                  .work = "randreadback",
+                  .target = 1.5},
+                 writable, rowan));
   Plan sequential{.name = "1m sequential write + COMMIT",
                   .unit = "MB/s",
                   .work = "write",
@@ -101,6 +106,13 @@ Result<void> write_rows(Comparison& c, const Side& writable, const Side& rowan) 
   sequential.count = c.shape().file_size / max_io_size;
   sequential.depth = 4;
   TRY_VOID(c.row(sequential, writable, rowan));
+  Plan back{.name = "1m sequential read of written data",
+            .unit = "MB/s",
+            .work = "readback",
+            .size = max_io_size,
+            .target = 1.2};
+  back.depth = 4;
+  TRY_VOID(c.row(back, writable, rowan));
   // Overwriting in place needs no fresh room on the disk; redirecting always does. A new file needs
   // it on both sides.
   sequential.name = "1m sequential write of a new file + COMMIT";

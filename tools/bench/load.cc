@@ -6,10 +6,14 @@ namespace rowan::bench {
 
 const std::vector<std::string_view>& load_names() {
   static const std::vector<std::string_view> names = {
-      "null",     "getattr", "lookup",    "access",   "readdirplus", "read",
-      "randread", "write",   "randwrite", "writenew", "create",
+      "null",      "getattr",  "lookup",   "access",       "readdirplus", "read", "randread",
+      "write",     "randwrite", "writenew", "readback", "randreadback", "create",
   };
   return names;
+}
+
+bool moves_data(std::string_view work) {
+  return work.find("read") != work.npos ? work != "readdirplus" : work.find("write") != work.npos;
 }
 
 Result<std::unique_ptr<Load>> make_load(const LoadOptions& options) {
@@ -27,9 +31,7 @@ Result<std::unique_ptr<Load>> make_load(const LoadOptions& options) {
     return Error(Errc::usage, "the tree must have 1 to 1000000 objects and files of at most 1 TiB");
   }
   if (options.work == "create") return make_create_load(options);
-  bool data = options.work.ends_with("read") || options.work.ends_with("write") ||
-              options.work == "writenew";
-  return data ? make_data_load(options) : make_name_load(options);
+  return moves_data(options.work) ? make_data_load(options) : make_name_load(options);
 }
 
 }  // namespace rowan::bench

@@ -55,6 +55,7 @@ class Load {
 };
 
 const std::vector<std::string_view>& load_names();
+bool moves_data(std::string_view work);  // reads or writes the bytes of files
 
 // Errc::usage for an unknown name or a size outside its bounds.
 Result<std::unique_ptr<Load>> make_load(const LoadOptions& options);
@@ -62,8 +63,7 @@ Result<std::unique_ptr<Load>> make_load(const LoadOptions& options);
 // The families, each in its file.
 std::unique_ptr<Load> make_name_load(
     const LoadOptions& options);  // null getattr lookup access readdirplus
-std::unique_ptr<Load> make_data_load(
-    const LoadOptions& options);  // read randread write randwrite writenew
+std::unique_ptr<Load> make_data_load(const LoadOptions& options);  // those that moves_data()
 std::unique_ptr<Load> make_create_load(const LoadOptions& options);  // create
 
 }  // namespace rowan::bench

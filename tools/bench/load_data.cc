@@ -1,5 +1,5 @@
-// Loads on file data: `data` is read, `scratch` is overwritten with UNSTABLE writes and COMMITs;
-// `writenew` writes a file of its own, which every server must find fresh room for.
+// Loads on file data: `data` is read, `scratch` is overwritten with UNSTABLE writes and COMMITs and
+// read back; `writenew` writes a file of its own, which every server must find fresh room for.
 #include <unistd.h>
 
 #include <cstring>
@@ -56,7 +56,8 @@ class FileLoad : public Load {
 class ReadLoad : public FileLoad {
  public:
   explicit ReadLoad(const LoadOptions& options)
-      : FileLoad(options, data_name, options.tree.file_size) {}
+      : FileLoad(options, options.work.ends_with("back") ? scratch_name : data_name,
+                 options.tree.file_size) {}
   void issue(rpc_context* context, const Ticket& ticket, rpc_cb done, void* user) override {
     READ3args args{};
     args.file = file().borrow();

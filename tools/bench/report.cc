@@ -7,10 +7,6 @@
 namespace rowan::bench {
 namespace {
 
-bool moves_data(const std::string& work) {
-  return work.ends_with("read") || work.ends_with("write") || work == "writenew";
-}
-
 std::string format(const char* pattern, double value) {
   char text[64];
   std::snprintf(text, sizeof text, pattern, value);
