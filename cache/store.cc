@@ -45,7 +45,7 @@ Result<void> stage_step(StoreStage& stage, const Transaction::Step& step) {
           [&](const T::RemoveObject& s) { return stage.remove_object(s.id, s.last); },
           [&](const T::PutName& s) { return stage.put_name(s.directory, s.name, s.record); },
           [&](const T::EraseName& s) { return stage.erase_name(s.directory, s.name); },
-          [&](const T::Write& s) { return stage.write(s.id, s.offset, s.bytes); },
+          [&](const T::Write& s) { return stage.write(s); },
           [&](const T::Truncate& s) { return stage.truncate(s.id, s.size); },
           [&](const T::TakeRecord& s) { return stage.take_record(s.key, s.value); },
           [&](const T::TakeWindow& s) { return stage.take_window(*s.window); },
@@ -278,8 +278,9 @@ void Transaction::put_name(ObjectId directory, std::string name, NameRecord reco
 void Transaction::erase_name(ObjectId directory, std::string name) {
   steps_.push_back(EraseName{directory, std::move(name)});
 }
-void Transaction::write(ObjectId id, std::uint64_t offset, ByteView bytes) {
-  steps_.push_back(Write{id, offset, bytes});
+void Transaction::write(ObjectId id, std::uint64_t offset, ByteView bytes,
+                        std::shared_ptr<const Buffer> owner) {
+  steps_.push_back(Write{id, offset, bytes, std::move(owner)});
 }
 void Transaction::truncate(ObjectId id, std::uint64_t size) {
   steps_.push_back(Truncate{id, size});

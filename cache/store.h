@@ -100,9 +100,11 @@ class Transaction {
   void remove_object(ObjectId id, ObjectRecord last);
   void put_name(ObjectId directory, std::string name, NameRecord record);
   void erase_name(ObjectId directory, std::string name);   // back to what the image shows
-  // Redirects a range. `bytes` must stay valid until apply(), which copies them. The object's
-  // record must be put as well if its size, times or anything else change.
-  void write(ObjectId id, std::uint64_t offset, ByteView bytes);
+  // Redirects a range. `bytes` must stay valid until apply(), which copies them; with an owner, as
+  // long as it is kept, and whole blocks are not copied then. The object's record must be put as
+  // well if its size, times or anything else change.
+  void write(ObjectId id, std::uint64_t offset, ByteView bytes,
+             std::shared_ptr<const Buffer> owner = nullptr);
   // Drops local extents at and beyond `size`.
   void truncate(ObjectId id, std::uint64_t size);
 
@@ -128,7 +130,12 @@ class Transaction {
   struct RemoveObject { ObjectId id; ObjectRecord last; };
   struct PutName { ObjectId directory; std::string name; NameRecord record; };
   struct EraseName { ObjectId directory; std::string name; };
-  struct Write { ObjectId id; std::uint64_t offset; ByteView bytes; };
+  struct Write {
+    ObjectId id;
+    std::uint64_t offset;
+    ByteView bytes;
+    std::shared_ptr<const Buffer> owner;
+  };
   struct Truncate { ObjectId id; std::uint64_t size; };
   struct TakeRecord { std::string key; std::optional<std::string> value; };
   struct TakeWindow { const PortableWindow* window; };

@@ -210,46 +210,86 @@ Result<std::vector<StoreStage::Found>> StoreStage::overlapping(ObjectId id, std:
   return found;
 }
 
-Result<void> StoreStage::write(ObjectId id, std::uint64_t offset, ByteView bytes) {
-  const auto end = checked_add(offset, bytes.size());
+Result<void> StoreStage::write(const Transaction::Write& step) {
+  const auto end = checked_add(step.offset, step.bytes.size());
   if (!end || *end > largest_offset) return Error(Errc::too_big, "a write beyond 2^63");
-  if (bytes.size() > max_batch_data_bytes / 2) return Error(Errc::too_big, "a write too long");
-  for (std::uint64_t at = offset; at < *end;) {
+  if (step.bytes.size() > max_batch_data_bytes / 2)
+    return Error(Errc::too_big, "a write too long");
+  for (std::uint64_t at = step.offset; at < *end;) {
     const std::uint64_t next = std::min(*end, round_down(at, extent_limit) + extent_limit);
-    TRY_VOID(write_chunk(id, at, bytes.subspan(at - offset, next - at)));
+    TRY_VOID(write_chunk({step.id, {at, next}, step.bytes.subspan(at - step.offset, next - at)},
+                         step.owner));
     at = next;
   }
   return {};
 }
 
-Result<void> StoreStage::write_chunk(ObjectId id, std::uint64_t offset, ByteView bytes) {
-  const ByteRange written{offset, offset + bytes.size()};
-  const std::uint64_t from = round_down(written.begin, data_block_size);
-  const std::uint64_t to = round_up(written.end, data_block_size);
+Result<void> StoreStage::write_chunk(const Chunk& chunk,
+                                     const std::shared_ptr<const Buffer>& owner) {
+  const std::uint64_t from = round_down(chunk.written.begin, data_block_size);
+  const std::uint64_t to = round_up(chunk.written.end, data_block_size);
   // One record a block at most, and one that begins before.
-  TRY(const auto old, overlapping(id, from, to, extent_limit / data_block_size + 1));
-
-  Batch::Data data;
-  data.bytes = Buffer(to - from);
-  const ByteSpan content = data.bytes.span();
-  std::vector<ByteRange> ranges{written};
-  if (written.begin > from || written.end < from + data_block_size) {
-    TRY_VOID(keep_old_bytes(old, id, from, written, content, ranges));
+  TRY(const auto old, overlapping(chunk.id, from, to, extent_limit / data_block_size + 1));
+  // The blocks that stay in the owner's memory.
+  ByteRange kept{to, to};
+  if (owner) {
+    kept.begin = std::min(round_up(chunk.written.begin, data_block_size), to);
+    kept.end = std::max(round_down(chunk.written.end, data_block_size), kept.begin);
   }
-  if (to - from > data_block_size && written.end < to) {
-    const std::uint64_t last = to - data_block_size;
-    TRY_VOID(keep_old_bytes(old, id, last, written, content.subspan(last - from), ranges));
-  }
-  for (const Found& found : old) clear_blocks(found, id, from, to);
+  Laid laid;
+  laid.ranges.push_back(chunk.written);
+  TRY_VOID(lay_copied(chunk, old, {from, kept.begin}, laid));
+  lay_kept(chunk, owner, kept, laid);
+  TRY_VOID(lay_copied(chunk, old, {kept.end, to}, laid));
+  for (const Found& found : old) clear_blocks(found, chunk.id, from, to);
 
-  data.sums = copy_and_sum(bytes, written.begin - from, content);
-  const std::vector<std::uint64_t> sums = data.sums;
-  const DataPointer pointer = batch_.add_data(std::move(data));
-  counters.data_blocks += sums.size();
-  block_changes_[id] += static_cast<std::int64_t>(sums.size());
-  for (const StoredExtent& extent : lay_down(united(std::move(ranges)), pointer, sums))
-    put_extent(id, extent);
+  counters.data_blocks += laid.sums.size();
+  block_changes_[chunk.id] += static_cast<std::int64_t>(laid.sums.size());
+  for (const StoredExtent& extent : lay_down(united(std::move(laid.ranges)), laid.data, laid.sums))
+    put_extent(chunk.id, extent);
   return {};
+}
+
+// New blocks at `blocks` (whole ones), of the chunk's bytes and of the local ones they had.
+Result<void> StoreStage::lay_copied(const Chunk& chunk, const std::vector<Found>& old,
+                                    ByteRange blocks, Laid& laid) {
+  if (blocks.begin >= blocks.end) return {};
+  const ByteRange written{std::max(chunk.written.begin, blocks.begin),
+                          std::min(chunk.written.end, blocks.end)};
+  Buffer bytes(blocks.end - blocks.begin);
+  const ByteSpan content = bytes.span();
+  const std::uint64_t last = blocks.end - data_block_size;
+  if (written.begin > blocks.begin || (last == blocks.begin && written.end < blocks.end))
+    TRY_VOID(keep_old_bytes(old, chunk.id, blocks.begin, written, content, laid.ranges));
+  if (last > blocks.begin && written.end < blocks.end) {
+    const ByteSpan behind = content.last(data_block_size);
+    TRY_VOID(keep_old_bytes(old, chunk.id, last, written, behind, laid.ranges));
+  }
+  std::vector<std::uint64_t> sums =
+      copy_and_sum(chunk.bytes.subspan(written.begin - chunk.written.begin,
+                                       written.end - written.begin),
+                   written.begin - blocks.begin, content);
+  lay(Batch::Data::of(std::move(bytes), std::move(sums)), laid);
+  return {};
+}
+
+// The same of blocks that the chunk's bytes fill, where they are.
+void StoreStage::lay_kept(const Chunk& chunk, const std::shared_ptr<const Buffer>& owner,
+                          ByteRange blocks, Laid& laid) {
+  if (blocks.begin >= blocks.end) return;
+  Batch::Data data;
+  data.bytes = chunk.bytes.subspan(blocks.begin - chunk.written.begin, blocks.end - blocks.begin);
+  data.owner = owner;
+  for (std::size_t at = 0; at < data.bytes.size(); at += data_block_size)
+    data.sums.push_back(checksum64(data.bytes.subspan(at, data_block_size)));
+  lay(std::move(data), laid);
+}
+
+void StoreStage::lay(Batch::Data data, Laid& laid) {
+  const bool first = laid.sums.empty();
+  laid.sums.insert(laid.sums.end(), data.sums.begin(), data.sums.end());
+  const DataPointer pointer = batch_.add_data(std::move(data));
+  if (first) laid.data = pointer;
 }
 
 // Fills what `written` leaves of one block with the local bytes it had, and zeros; adds their

@@ -33,7 +33,7 @@ class StoreStage {
   Result<void> remove_object(ObjectId id, const ObjectRecord& last);
   Result<void> put_name(ObjectId directory, const std::string& name, const NameRecord& record);
   Result<void> erase_name(ObjectId directory, const std::string& name);
-  Result<void> write(ObjectId id, std::uint64_t offset, ByteView bytes);
+  Result<void> write(const Transaction::Write& step);
   Result<void> truncate(ObjectId id, std::uint64_t size);
   // What another store changed (portable_change.h): a record that holds no data, the data of a
   // window. Counters become at least those sent.
@@ -55,6 +55,18 @@ class StoreStage {
     std::string key;
     StoredExtent extent;
   };
+  // A part of a write: within what one extent may hold.
+  struct Chunk {
+    ObjectId id = no_object;
+    ByteRange written;          // of the file
+    ByteView bytes;
+  };
+  // New blocks of a chunk, one after the other, and what of the file they hold.
+  struct Laid {
+    DataPointer data;
+    std::vector<std::uint64_t> sums;
+    std::vector<ByteRange> ranges;
+  };
   Result<std::optional<std::string>> find(const std::string& key);
   // Table::visit() of the table under the edits so far.
   Result<void> visit(const std::string& from, const std::string& to, EntryVisitor visitor) const;
@@ -66,7 +78,12 @@ class StoreStage {
   // Records that touch blocks of [from, to); at most `limit`.
   Result<std::vector<Found>> overlapping(ObjectId id, std::uint64_t from, std::uint64_t to,
                                          std::size_t limit) const;
-  Result<void> write_chunk(ObjectId id, std::uint64_t offset, ByteView bytes);
+  Result<void> write_chunk(const Chunk& chunk, const std::shared_ptr<const Buffer>& owner);
+  Result<void> lay_copied(const Chunk& chunk, const std::vector<Found>& old, ByteRange blocks,
+                          Laid& laid);
+  void lay_kept(const Chunk& chunk, const std::shared_ptr<const Buffer>& owner, ByteRange blocks,
+                Laid& laid);
+  void lay(Batch::Data data, Laid& laid);
   Result<void> keep_old_bytes(const std::vector<Found>& old, ObjectId id, std::uint64_t block,
                               ByteRange written, ByteSpan content, std::vector<ByteRange>& ranges);
   Result<void> read_block(const StoredExtent& extent, std::uint64_t block, ByteSpan into) const;

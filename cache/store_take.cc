@@ -88,20 +88,19 @@ Result<void> StoreStage::take_window(const PortableWindow& window) {
 // Blocks one after the other, where there are none.
 void StoreStage::lay_blocks(ObjectId id, std::uint64_t base,
                             std::span<const PortableBlock> blocks) {
-  Batch::Data data;
-  data.bytes = Buffer(blocks.size() * data_block_size);
-  std::memset(data.bytes.data(), 0, data.bytes.size());
+  Buffer content(blocks.size() * data_block_size);
+  std::memset(content.data(), 0, content.size());
+  std::vector<std::uint64_t> sums;
   std::vector<ByteRange> ranges;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const std::uint64_t begin = base + std::uint64_t{blocks[i].index} * data_block_size;
     for (const ByteRange& range : blocks[i].ranges)
       ranges.push_back({begin + range.begin, begin + range.end});
-    const ByteSpan block = data.bytes.span().subspan(i * data_block_size, data_block_size);
+    const ByteSpan block = content.span().subspan(i * data_block_size, data_block_size);
     copy_into(blocks[i], block.data());
-    data.sums.push_back(checksum64(block));
+    sums.push_back(checksum64(block));
   }
-  const std::vector<std::uint64_t> sums = data.sums;
-  const DataPointer pointer = batch_.add_data(std::move(data));
+  const DataPointer pointer = batch_.add_data(Batch::Data::of(std::move(content), sums));
   counters.data_blocks += sums.size();
   block_changes_[id] += static_cast<std::int64_t>(sums.size());
   for (const StoredExtent& extent : lay_down(united(std::move(ranges)), pointer, sums))

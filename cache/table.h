@@ -7,8 +7,8 @@
 // handed out as a Job (rpc/base/loop.h) and handed back.
 //
 //   reading   get(), visit(), scan() and read_data() say needs_load when something is not in
-//             memory: at once call take_load(), run the job on a disk thread, give it to complete(),
-//             ask again.
+//             memory: at once call take_load(), run the job on a disk thread, give it to
+//             complete(), ask again.
 //   writing   apply() changes memory at once and returns a ticket; durable() tells how far the disk
 //             has got. Call want_durable(), then run next_job() until it gives nothing, and again
 //             after every complete(). Several jobs may be out at the same time.
@@ -92,11 +92,14 @@ class Batch {
   void put(std::string key, std::string value);
   void erase(std::string key);
 
-  // Whole data blocks (a multiple of 4 KiB) and the checksum64() of each: the journal sums up the
-  // sums, so that no byte is read for it again.
+  // Whole data blocks (a multiple of 4 KiB), which nobody changes while their owner is kept, and
+  // the checksum64() of each: the journal sums up the sums, so that no byte is read for it again.
   struct Data {
-    Buffer bytes{};
+    ByteView bytes{};
+    std::shared_ptr<const Buffer> owner{};
     std::vector<std::uint64_t> sums{};
+
+    static Data of(Buffer blocks, std::vector<std::uint64_t> sums);
   };
   // The pointer is provisional until apply(): encode it into a value that is put with
   // put_pointing(), or give it to release().

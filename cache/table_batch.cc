@@ -35,6 +35,12 @@ void Batch::erase(std::string key) {
   edits_.push_back({.kind = Edit::Kind::erase, .key = std::move(key)});
 }
 
+Batch::Data Batch::Data::of(Buffer blocks, std::vector<std::uint64_t> sums) {
+  auto owner = std::make_shared<const Buffer>(std::move(blocks));
+  const ByteView bytes = owner->view();
+  return {bytes, std::move(owner), std::move(sums)};
+}
+
 DataPointer Batch::add_data(Data blocks) {
   CHECK_EQ(blocks.bytes.size(), blocks.sums.size() * data_block_size);
   const DataPointer pointer{provisional_segment, data_blocks_, 0};
@@ -72,7 +78,7 @@ ByteView Batch::block(const DataPointer& pointer) const {
   CHECK(is_provisional(pointer));
   std::size_t skip = std::size_t{pointer.block} * data_block_size;
   for (const Data& piece : data_) {
-    if (skip < piece.bytes.size()) return piece.bytes.view().subspan(skip, data_block_size);
+    if (skip < piece.bytes.size()) return piece.bytes.subspan(skip, data_block_size);
     skip -= piece.bytes.size();
   }
   CHECK(false);

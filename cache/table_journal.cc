@@ -19,8 +19,8 @@ ByteView find_in(const JournalGroup& group, std::uint32_t segment, std::uint32_t
       group.pieces.begin(), group.pieces.end(), wanted,
       [](std::uint32_t at, const JournalGroup::Piece& piece) { return at < piece.at; });
   const JournalGroup::Piece& piece = *std::prev(after);
-  return piece.data.bytes.view().subspan(std::size_t{wanted - piece.at} * data_block_size,
-                                         data_block_size);
+  return piece.data.bytes.subspan(std::size_t{wanted - piece.at} * data_block_size,
+                                  data_block_size);
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ Result<void> write_group(JournalGroup& group, File& segment, std::uint64_t previ
   std::vector<ByteView> parts;
   parts.reserve(group.pieces.size() + 2);
   parts.push_back(as_bytes(head));
-  for (const JournalGroup::Piece& piece : group.pieces) parts.push_back(piece.data.bytes.view());
+  for (const JournalGroup::Piece& piece : group.pieces) parts.push_back(piece.data.bytes);
   parts.push_back(as_bytes(tail));
   const std::uint64_t offset = std::uint64_t{header.block} * data_block_size;
   auto written = segment.write_bulk(offset, parts);

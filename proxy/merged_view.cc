@@ -33,8 +33,9 @@ void Change::erase_name(ObjectId directory, std::string_view name) {
   transaction_.erase_name(directory, std::string(name));
 }
 
-void Change::write(ObjectId id, std::uint64_t offset, ByteView bytes) {
-  transaction_.write(id, offset, bytes);
+void Change::write(ObjectId id, std::uint64_t offset, ByteView bytes,
+                   std::shared_ptr<const Buffer> owner) {
+  transaction_.write(id, offset, bytes, std::move(owner));
 }
 
 void Change::truncate(ObjectId id, std::uint64_t size) { transaction_.truncate(id, size); }

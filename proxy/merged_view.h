@@ -56,7 +56,8 @@ class Change {
   void put_name(cache::ObjectId directory, std::string_view name, cache::NameRecord record);
   void hide_name(cache::ObjectId directory, std::string_view name);   // a whiteout
   void erase_name(cache::ObjectId directory, std::string_view name);  // the image has none
-  void write(cache::ObjectId id, std::uint64_t offset, ByteView bytes);
+  void write(cache::ObjectId id, std::uint64_t offset, ByteView bytes,
+             std::shared_ptr<const Buffer> owner = nullptr);
   void truncate(cache::ObjectId id, std::uint64_t size);
 
  private:

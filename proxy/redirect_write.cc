@@ -18,6 +18,7 @@ struct Writing {
   ObjectId file{};
   std::uint64_t offset = 0;
   ByteView data;
+  std::shared_ptr<const Buffer> data_owner;  // null: it must be copied
   cache::Ticket ticket = 0;
 };
 
@@ -34,7 +35,7 @@ Result<Status> try_write(const Op& op, Facts& facts, Writing& writing, nfs3::Wri
   record.mode = mode_after_write(op.caller, record.mode);
   record.mtime = record.ctime;
   change.put(writing.file, std::move(record));
-  change.write(writing.file, writing.offset, writing.data);
+  change.write(writing.file, writing.offset, writing.data, writing.data_owner);
   TRY(writing.ticket, op.view.apply(facts, change));
   res.wcc.after = op.view.known_node(writing.file)->attributes;
   return Status::ok;
@@ -46,7 +47,7 @@ Task<nfs3::WriteRes> write(const Op& op, ObjectId file, const nfs3::WriteArgs& a
   nfs3::WriteRes res;
   std::size_t length =
       std::min<std::size_t>({args.count, args.data.size(), nfs3::max_transfer_size});
-  Writing writing{file, args.offset, args.data.first(length), 0};
+  Writing writing{file, args.offset, args.data.first(length), args.data_owner, 0};
   auto step = [&](Facts& facts) { return try_write(op, facts, writing, res); };
   std::optional<Result<Status>> outcome = op.view.try_now(step);
   if (!outcome) outcome = co_await op.view.attempt(step);

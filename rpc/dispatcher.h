@@ -43,6 +43,7 @@ class Dispatcher final : public RecordHandler {
   Task<std::optional<Reply>> handle(Buffer record, PeerAddress peer,
                                     MonotonicTime received) override;
   std::size_t expected_reply_size(ByteView record) const override;
+  std::size_t bulk_offset(ByteView record) const override;
 
   const CallStats& stats() const { return stats_; }
   const ReplyCache& reply_cache() const { return reply_cache_; }

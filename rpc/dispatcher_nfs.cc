@@ -68,6 +68,9 @@ Reply encode_reply(std::uint32_t xid, typename Codec<P>::Res& res) {
   return reply;
 }
 
+// From here on it costs more to copy data than to keep the record that it came in.
+constexpr std::size_t worth_keeping = 64u << 10;
+
 Reply copy_of(ByteView head) {
   Reply reply;
   reply.head = Buffer::copy_of(head);
@@ -97,6 +100,10 @@ Dispatcher::Answer Dispatcher::serve(Call call) {
     ++stats_.of(P).garbage;
     Answer refusal = garbage(call, nfs3::to_string(P), in.failure());
     co_return co_await refusal;
+  }
+  if constexpr (P == Procedure::write) {
+    if (args.data.size() >= worth_keeping)
+      args.data_owner = std::make_shared<const Buffer>(std::move(call.record));
   }
   bool keep = false;
   if constexpr (!is_remembered(P)) {
@@ -149,6 +156,17 @@ Dispatcher::Answer Dispatcher::route_nfs(std::uint32_t version, Call call) {
       nfs_table(std::make_index_sequence<nfs3::procedure_count - 1>());
   NfsHandler handler = table[call.procedure - 1];
   return (this->*handler)(std::move(call));
+}
+
+std::size_t Dispatcher::bulk_offset(ByteView record) const {
+  CallHeader header;
+  xdr::Reader in(record);
+  if (decode_call(in, header) != CallState::ok || header.program != nfs3::program ||
+      header.procedure != static_cast<std::uint32_t>(Procedure::write))
+    return 0;
+  nfs3::WriteArgs args;
+  if (!Codec<Procedure::write>::decode_args(in, args) || args.data.size() < worth_keeping) return 0;
+  return static_cast<std::size_t>(args.data.data() - record.data());
 }
 
 }  // namespace rowan::rpc

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -154,7 +155,8 @@ struct ReadRes {
   Buffer data;
 };
 
-// --- WRITE: `data` borrows from the call's record
+// --- WRITE: `data` borrows from the call's record; who wants it for longer keeps its owner, if it
+// has one.
 enum class StableHow : std::uint32_t { unstable = 0, data_sync = 1, file_sync = 2 };
 struct WriteArgs {
   Handle file;
@@ -162,6 +164,7 @@ struct WriteArgs {
   std::uint32_t count = 0;
   StableHow stable = StableHow::unstable;
   ByteView data;
+  std::shared_ptr<const Buffer> data_owner{};   // not on the wire
 };
 struct WriteRes {
   Status status = Status::ok;

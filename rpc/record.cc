@@ -24,6 +24,7 @@ constexpr std::size_t small_size = 16u << 10;
 // Room for a record of which less than `trusted_size` has come.
 constexpr std::size_t first_capacity = 64u << 10;
 constexpr std::size_t trusted_size = 32u << 10;
+constexpr std::size_t page_size = 4096;
 
 constexpr std::uint32_t last_fragment = 0x8000'0000u;
 
@@ -126,7 +127,13 @@ Error RecordReader::refuse(Error error) {
 void RecordReader::make_room(std::size_t wanted) {
   if (wanted <= record_.capacity()) return;
   std::size_t announced = record_.size() + remaining_;
-  record_.reserve(wanted >= trusted_size ? announced : std::min(announced, first_capacity));
+  if (wanted < trusted_size) return record_.reserve(std::min(announced, first_capacity));
+  std::size_t skip = (page_size - aligned_at_ % page_size) % page_size;
+  Buffer whole(skip + announced);  // starts on a page
+  whole.trim_front(skip);
+  whole.resize_within(record_.size());
+  if (!record_.empty()) std::memcpy(whole.data(), record_.data(), record_.size());
+  record_ = std::move(whole);
 }
 
 void RecordReader::append_staged() {

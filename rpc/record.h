@@ -50,6 +50,10 @@ class RecordReader {
   // peer exceeds a limit. The error stays.
   Result<std::optional<Buffer>> next();
 
+  // Large records to come shall lie in memory so that the byte at `offset` starts a page: it and
+  // those behind it may then go to disk without another copy.
+  void align(std::size_t offset) { aligned_at_ = offset; }
+
   // True in the middle of a record or a mark: a peer that stops here may be timed out.
   bool inside_record() const { return in_fragment_ || fragments_ != 0 || staged() != 0; }
   // Bytes of memory held now.
@@ -75,6 +79,7 @@ class RecordReader {
   bool in_fragment_ = false;
   bool last_ = false;
   bool direct_ = false;  // space() lies in record_
+  std::size_t aligned_at_ = 0;
   std::optional<Error> error_;
 };
 

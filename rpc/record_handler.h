@@ -31,6 +31,9 @@ class RecordHandler {
   virtual std::size_t expected_reply_size(ByteView record) const {
     return record.empty() ? 0 : 512;
   }
+  // Where in the record of a call its bulk begins (a WRITE's data); 0: it has none. The server lets
+  // that of the connection's next large record start a page.
+  virtual std::size_t bulk_offset(ByteView /*record*/) const { return 0; }
 };
 
 }  // namespace rowan::rpc

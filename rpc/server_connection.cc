@@ -28,6 +28,8 @@ constexpr std::size_t pieces_per_send = 128;
 // Reads per readiness, when the peer has filled all room each time: enough for a 1 MiB record at
 // once, and a bound, so that one fast peer does not keep the loop.
 constexpr int reads_per_event = 8;
+// From here on it is worth a look where a record's bulk lies.
+constexpr std::size_t large_record = 64u << 10;
 
 bool is_transient(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOBUFS ||
@@ -137,6 +139,8 @@ void Connection::serve_records() {
       return;
     }
     ++owner_->counters().calls;
+    if ((*record)->size() >= large_record)
+      reader_.align(owner_->handler().bulk_offset((*record)->view()));
     std::size_t expected = owner_->handler().expected_reply_size((*record)->view());
     std::size_t charge = (*record)->size() + expected;
     ++in_flight_;

@@ -159,15 +159,25 @@ void Buffer::reserve(std::size_t capacity) {
   capacity_ = larger;
 }
 
+void Buffer::trim_front(std::size_t count) {
+  CHECK_LE(count, size_);
+  data_ += count;
+  size_ -= count;
+  capacity_ -= count;
+  front_ += count;
+}
+
 void Buffer::release() {
   if (data_ == nullptr) return;
-  if (capacity_ <= largest_capacity && !pool_gone) {
-    pool.give(data_, capacity_);
+  std::byte* block = data_ - front_;
+  std::size_t capacity = capacity_ + front_;
+  if (capacity <= largest_capacity && !pool_gone) {
+    pool.give(block, capacity);
   } else {
-    discard(data_, capacity_);
+    discard(block, capacity);
   }
   data_ = nullptr;
-  size_ = capacity_ = 0;
+  size_ = capacity_ = front_ = 0;
 }
 
 }  // namespace rowan

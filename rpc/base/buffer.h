@@ -18,13 +18,15 @@ class Buffer {
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
-        capacity_(std::exchange(other.capacity_, 0)) {}
+        capacity_(std::exchange(other.capacity_, 0)),
+        front_(std::exchange(other.front_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     if (this != &other) {
       release();
       data_ = std::exchange(other.data_, nullptr);
       size_ = std::exchange(other.size_, 0);
       capacity_ = std::exchange(other.capacity_, 0);
+      front_ = std::exchange(other.front_, 0);
     }
     return *this;
   }
@@ -44,13 +46,16 @@ class Buffer {
   void resize_within(std::size_t size);
   // At least `capacity` bytes, keeping the contents.
   void reserve(std::size_t capacity);
+  // Lets the first `count` bytes go: those behind them stay where they are.
+  void trim_front(std::size_t count);
 
  private:
   void release();
 
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
+  std::size_t capacity_ = 0;  // from data_ on
+  std::size_t front_ = 0;     // before data_
 };
 
 }  // namespace rowan

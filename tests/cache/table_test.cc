@@ -119,7 +119,8 @@ TEST_CASE("data lies where its pointer says and is given back when released") {
   const std::string bytes(8192, 'x');
   Batch batch;
   const std::vector<std::uint64_t> sums(2, checksum64(as_bytes(bytes).first(4096)));
-  const DataPointer pointer = batch.add_data({Buffer::copy_of(as_bytes(bytes)), sums});
+  const DataPointer pointer =
+      batch.add_data(Batch::Data::of(Buffer::copy_of(as_bytes(bytes)), sums));
   std::string value(DataPointer::encoded_size, '\0');
   pointer.encode(reinterpret_cast<std::byte*>(value.data()));
   batch.put_pointing("p", value, 0);

@@ -38,6 +38,26 @@ TEST_CASE("a buffer that grows keeps its bytes") {
   CHECK(as_text(moved.view()) == "some bytes");
 }
 
+TEST_CASE("a buffer can let its first bytes go") {
+  for (std::size_t size : {300u, 5000u, 1u << 20, (2u << 20) + 5}) {
+    Buffer buffer(size);
+    std::byte* at = buffer.data();
+    std::size_t capacity = buffer.capacity();
+    buffer.data()[100] = std::byte{7};
+    buffer.trim_front(100);
+    CHECK(buffer.data() == at + 100);
+    CHECK(buffer.data()[0] == std::byte{7});
+    CHECK(buffer.size() == size - 100);
+    CHECK(buffer.capacity() == capacity - 100);
+    buffer.reserve(capacity + 1);  // the old block goes back whole
+    CHECK(buffer.data()[0] == std::byte{7});
+    Buffer moved = std::move(buffer);
+    buffer = Buffer(size);
+    moved.trim_front(moved.size());
+    CHECK(moved.empty());
+  }
+}
+
 TEST_CASE("large blocks do not overlap, and can be taken again") {
   constexpr std::size_t size = 192u << 10;
   std::vector<std::byte*> blocks;

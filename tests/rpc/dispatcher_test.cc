@@ -157,6 +157,29 @@ TEST_CASE_METHOD(Fixture, "READ data goes out beside the head without a copy") {
   CHECK(refused->body.empty());
 }
 
+TEST_CASE_METHOD(Fixture, "a large WRITE's record may be kept, and it is known where its data is") {
+  std::string bytes(100'000, 'w');
+  nfs3::WriteArgs args;
+  args.data = as_bytes(bytes);
+  Buffer large = nfs_record<Procedure::write>(args);
+  std::size_t at = dispatcher.bulk_offset(large.view());
+  CHECK(as_text(large.view().subspan(at, bytes.size())) == bytes);
+  CHECK(load_be<std::uint32_t>(large.data() + at - 4) == bytes.size());
+  (void)send(large.view());
+  REQUIRE(nfs.last_owner);
+  CHECK(as_text(nfs.last_owner->view().subspan(at, bytes.size())) == bytes);
+  CHECK(nfs.last_owner.use_count() == 1);  // the call is over
+
+  args.data = args.data.first(100);
+  Buffer small = nfs_record<Procedure::write>(args);
+  CHECK(dispatcher.bulk_offset(small.view()) == 0);
+  (void)send(small.view());
+  CHECK_FALSE(nfs.last_owner);
+  for (std::size_t cut : {0u, 3u, 23u, 60u})
+    CHECK(dispatcher.bulk_offset(large.view().first(cut)) == 0);
+  CHECK(dispatcher.bulk_offset(nfs_record<Procedure::getattr>({}).view()) == 0);
+}
+
 TEST_CASE_METHOD(Fixture, "NULL succeeds with AUTH_NONE and takes no arguments") {
   xdr::Writer out;
   encode_call(out, CallHeader{1, nfs3::program, 3, 0, {}, {}});

@@ -151,6 +151,31 @@ TEST_CASE("a record of exactly the limit passes and one byte more is refused") {
   }
 }
 
+TEST_CASE("a large record lies so that the byte that was asked for starts a page") {
+  for (std::size_t offset : {0u, 4u, 132u, 4096u, 5000u}) {
+    for (std::size_t chunk : {1448u, 65'536u, 1u << 20}) {
+      Bytes payload = pattern(max_record_size, 3), stream;
+      append_fragment(stream, payload, true);
+      RecordReader reader;
+      reader.align(offset);
+      ByteView rest = stream;
+      std::optional<Buffer> record;
+      while (!record) {
+        ByteSpan space = reader.space();
+        std::size_t count = std::min({space.size(), rest.size(), chunk});
+        std::copy_n(rest.begin(), count, space.begin());
+        rest = rest.subspan(count);
+        reader.commit(count);
+        record = std::move(*reader.next());
+      }
+      REQUIRE(std::equal(payload.begin(), payload.end(), record->view().begin(),
+                         record->view().end()));
+      REQUIRE(reinterpret_cast<std::uintptr_t>(record->data() + offset) % 4096 == 0);
+      REQUIRE(record->capacity() < (1u << 20) + (128u << 10));
+    }
+  }
+}
+
 TEST_CASE("a claim of 2 GiB is refused at its mark and takes no memory") {
   auto out = read_all(Bytes{std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}}, 4);
   REQUIRE(out.error);

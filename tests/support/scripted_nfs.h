@@ -3,6 +3,7 @@
 // there is one.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ class ScriptedNfs : public nfs3::Service {
   CallContext last_context;
   int calls = 0;
   std::string read_data = "data";
+  std::shared_ptr<const Buffer> last_owner;  // of a WRITE's data
 
 // A macro, because a virtual function cannot be a template: one line per procedure.
 #define ROWAN_SCRIPTED(method, Args, Res)                                                     \
@@ -56,6 +58,7 @@ class ScriptedNfs : public nfs3::Service {
     last = method;
     last_context = context;
     if constexpr (requires { args.where.name; }) last_name = args.where.name;
+    if constexpr (requires { args.data_owner; }) last_owner = args.data_owner;
     Res res;
     res.status = status;
     if (gate != nullptr) co_await gate->wait();

@@ -127,7 +127,7 @@ Result<Ticket> ModelWriter::try_write(Table& view, int file, int from, int to) {
     put_run(batch, file, part_of(run, run.from, begin));
     put_run(batch, file, part_of(run, end, run.to));
   }
-  fresh.data = batch.add_data({Buffer::copy_of(as_bytes(bytes)), fresh.sums});
+  fresh.data = batch.add_data(Batch::Data::of(Buffer::copy_of(as_bytes(bytes)), fresh.sums));
   put_run(batch, file, fresh);
   TRY(const Ticket ticket, view.apply(batch));
   last_mark_ = next_mark_;
