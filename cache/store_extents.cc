@@ -29,10 +29,10 @@ std::vector<ByteRange> clipped(const std::vector<ByteRange>& ranges, std::uint64
 }  // namespace
 
 std::optional<StoredExtent> cut(const StoredExtent& extent, std::uint64_t from, std::uint64_t to) {
+  if (std::max(extent.start, from) >= std::min(extent.end, to)) return {};
   StoredExtent left = extent;
   left.start = std::max(extent.start, from);
   left.end = std::min(extent.end, to);
-  if (left.start >= left.end) return {};
   if (!extent.ranges.empty()) {
     left.ranges = ranges_within(extent, from, to);
     if (left.ranges.empty()) return {};
@@ -102,6 +102,10 @@ std::vector<StoredExtent> lay_down(const std::vector<ByteRange>& ranges, const D
     if (here.size() > 1) extent.ranges = std::move(here);
     extents.push_back(std::move(extent));
   };
+  if (ranges.size() == 1) {   // nearly always
+    add(ranges);
+    return extents;
+  }
   std::optional<ByteRange> run;
   auto end_run = [&] {
     if (run) add({*run});

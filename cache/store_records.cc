@@ -327,6 +327,7 @@ Result<StoredExtent> decode_extent(const ParsedKey& key, std::string_view value)
       extent.end_block() - extent.first_block() != blocks)
     return bad("extent record");
   extent.data = DataPointer::decode(reinterpret_cast<const std::byte*>(pointer.data()));
+  extent.sums.reserve(blocks);
   for (std::size_t i = 0; i < blocks; ++i) extent.sums.push_back(in.u64());
   if (form == extent_ranges) take_ranges(in, extent);
   if (form == extent_mask) take_mask(in, extent);
