@@ -80,6 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   bool is_call = size >= 8 && load_be<std::uint32_t>(input.data() + 4) == 0;
   FUZZ_CHECK(reply.has_value() == is_call);
   (void)world.dispatcher.expected_reply_size(input);
+  FUZZ_CHECK(world.dispatcher.bulk_offset(input) <= size);
   if (!reply) return 0;
   FUZZ_CHECK(reply->head.size() % 4 == 0);
   xdr::Reader in(reply->head.view());

@@ -1,5 +1,6 @@
 // Record marking: the same stream read in pieces of any size gives the same records, and memory
-// stays in proportion to what came. The first byte seeds the sizes of the pieces.
+// stays in proportion to what came, wherever they are to lie. The first byte seeds the sizes of the
+// pieces and the places.
 // sources: rpc/record.cc
 #include "rpc/record.h"
 
@@ -22,6 +23,7 @@ struct Outcome {
 Outcome read(ByteView stream, std::minstd_rand random, std::size_t largest) {
   rowan::rpc::RecordLimits limits{.record_size = 100'000, .fragments = 64};
   RecordReader reader(limits);
+  reader.align(random() % 9000);
   Outcome outcome;
   std::size_t came = 0;
   while (!stream.empty()) {
@@ -44,6 +46,7 @@ Outcome read(ByteView stream, std::minstd_rand random, std::size_t largest) {
       FUZZ_CHECK((*next)->size() <= limits.record_size);
       outcome.records += std::to_string((*next)->size()) + ":";
       outcome.records += rowan::as_text((*next)->view());
+      reader.align(random() % 9000);
     }
   }
   return outcome;
