@@ -1,6 +1,7 @@
 """The libnfs utilities as a second client, and several appliances and mounts of one directory."""
 
 import os
+import random
 
 from lab.nfs import Mount, utility
 from lab.rowan import Rowan
@@ -53,8 +54,33 @@ def run(story):
     rowan.restart(crash=True)
     story.equal("it survives a crash of the proxy",
                 utility("nfs-cat", at("a", "/docs/hello"))[1], b"HELLO from the image\n")
+    overwrite_at_random(story, rowan, os.path.join(image, "docs", "deep", "big"))
     rowan.stop()
     story.equal("the directory is what it was", digest_of(image), before)
+
+
+def overwrite_at_random(story, rowan, image_file):
+    """Large writes of an image's file, whole blocks and parts of them, each over what was there."""
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    with open(image_file, "rb") as data:
+        wanted = bytearray(data.read())
+    mount = Mount(rowan.url("a"))
+    for number in range(40):
+        unit = 4096 if number % 2 else 1
+        offset = chance.randrange(len(wanted)) // unit * unit
+        data = chance.randbytes(chance.randrange(1, 700_000))
+        wanted[offset:offset + len(data)] = data
+        mount.write("/docs/deep/big", data, offset)
+        if number % 8 == 0:
+            story.check(f"large writes are read back (seed {seed}, write {number})",
+                        mount.read("/docs/deep/big") == wanted)
+    mount.close()
+    rowan.restart(crash=True)
+    mount = Mount(rowan.url("a"))
+    story.check(f"and after a crash of the proxy (seed {seed})",
+                mount.read("/docs/deep/big") == wanted)
+    mount.close()
 
 
 def same(one, other):
